@@ -1,0 +1,1 @@
+"""Stores elsewhere (S3, GCS, Azure, SSH, a folder)."""
