@@ -1,1 +1,0 @@
-"""Stores elsewhere (S3, GCS, Azure, SSH, a folder)."""
