@@ -1,0 +1,1 @@
+"""The local cache: content-addressed objects and runs, and what moves between it and the worktree."""

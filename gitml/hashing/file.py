@@ -1,0 +1,126 @@
+"""Digest one file: BLAKE3 names it, xxh3-128 tells later whether its bytes are still the same."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+import xxhash
+from blake3 import blake3
+
+from gitml.errors import GitmlError
+from gitml.model.digest import Digest
+
+BUFFER = 1 << 20
+"""Bytes per read: 1 MiB; below 256 KiB the calls cost, above 4 MiB the second-level cache is lost."""
+_THREADED_FROM = 8 << 20
+_ATTEMPTS = 3
+_T = TypeVar("_T")
+
+
+class StatSignature(NamedTuple):
+    """What must be equal for a file to count as untouched; times in ns since the epoch."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+    mode: int
+
+
+class FileDigest(NamedTuple):
+    """A file's two hashes, with the stat that held before and after they were taken."""
+
+    signature: StatSignature
+    xxh3: bytes
+    digest: Digest
+
+
+class ChangedWhileReadError(GitmlError):
+    """A file did not hold still; `path` names it."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{path} changes while it is being read", hint="wait for its writer to finish and try again")
+        self.path = path
+
+
+class NotRegularError(GitmlError):
+    """A path that should hold data is a pipe, socket or device."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{path} is not a file, folder or symlink", hint="remove it or leave it out")
+        self.path = path
+
+
+def signature_of(status: os.stat_result) -> StatSignature:
+    """Take the fields of a stat result that a signature holds."""
+    inode = status.st_ino
+    if inode >= 1 << 63:  # SQLite's integers are signed
+        inode -= 1 << 64
+    return StatSignature(status.st_size, status.st_mtime_ns, status.st_ctime_ns, inode, status.st_mode)
+
+
+def digest_bytes(data: bytes) -> Digest:
+    """Name bytes in memory."""
+    return Digest.from_raw(blake3(data).digest())
+
+
+def digest_file(path: str) -> FileDigest:
+    """Hash a regular file, in one read, without following a symlink at its last component.
+
+    Raises:
+        NotRegularError: It is no regular file.
+        ChangedWhileReadError: It was written to during each of three attempts.
+        OSError: It cannot be read.
+    """
+    signature, (xxh3, digest) = _read_steadily(path, _both)
+    return FileDigest(signature, xxh3, digest)
+
+
+def fast_digest_file(path: str) -> tuple[StatSignature, bytes]:
+    """Take xxh3-128 alone of a regular file; raises as `digest_file`."""
+    return _read_steadily(path, _fast)
+
+
+def _read_steadily(path: str, read: Callable[[int, int], _T]) -> tuple[StatSignature, _T]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        for _ in range(_ATTEMPTS):
+            before = os.fstat(descriptor)
+            if not stat.S_ISREG(before.st_mode):
+                raise NotRegularError(path)
+            result = read(descriptor, before.st_size)
+            signature = signature_of(os.fstat(descriptor))
+            if signature == signature_of(before):
+                return signature, result
+            os.lseek(descriptor, 0, os.SEEK_SET)
+    finally:
+        os.close(descriptor)
+    raise ChangedWhileReadError(path)
+
+
+def _both(descriptor: int, size: int) -> tuple[bytes, Digest]:
+    if size < BUFFER:
+        data = os.read(descriptor, size + 1)
+        if len(data) == size:
+            return xxhash.xxh3_128_digest(data), digest_bytes(data)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+    fast = xxhash.xxh3_128()
+    strong = blake3(max_threads=blake3.AUTO if size >= _THREADED_FROM else 1)
+    buffer = bytearray(4 * BUFFER)
+    view = memoryview(buffer)
+    while count := os.readv(descriptor, [buffer]):
+        fast.update(view[:count])
+        strong.update(view[:count])
+    return fast.digest(), Digest.from_raw(strong.digest())
+
+
+def _fast(descriptor: int, size: int) -> bytes:
+    fast = xxhash.xxh3_128()
+    buffer = bytearray(min(size + 1, 4 * BUFFER))
+    view = memoryview(buffer)
+    while count := os.readv(descriptor, [buffer]):
+        fast.update(view[:count])
+    return fast.digest()

@@ -1,0 +1,71 @@
+"""Recorded runs: `runs/ab/<key>/<run id>.json`, one immutable file per execution.
+
+Written last of all that it names (blobs, trees, run), by temp file and rename: a run that can be read names objects
+that were there when it was written. Readers check again that they still are.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+
+from gitml.model.digest import Digest
+from gitml.model.run import Run
+from gitml.store.atomic import write_atomically
+from gitml.model.record import RecordError, run_from_json, run_to_json
+
+
+class RunStore:
+    """Runs below `root`/runs."""
+
+    def __init__(self, root: str) -> None:
+        self._root = os.path.join(root, "runs")
+        self._tmp = os.path.join(root, "tmp")
+
+    def folder(self, key: Digest) -> str:
+        """Tell where the runs of a key lie."""
+        return os.path.join(self._root, key.hex[:2], key.hex)
+
+    def add(self, run: Run) -> None:
+        """Record a run, or replace the record of the same id."""
+        data = json.dumps(run_to_json(run), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+        write_atomically(os.path.join(self.folder(run.key), run.id + ".json"), data.encode(), tmp=self._tmp)
+
+    def of_key(self, key: Digest) -> list[Run]:
+        """Give the runs of a key, newest first; files that are no runs are passed over (a cut record is no run)."""
+        return self._read_all(self.folder(key))
+
+    def find(self, prefix: str) -> list[Run]:
+        """Find runs whose id, or whose key's hex digits, begin with `prefix`."""
+        return [run for run in self.all() if run.id.startswith(prefix) or run.key.hex.startswith(prefix)]
+
+    def all(self) -> Iterator[Run]:
+        """Give every run that is known here, in no particular order."""
+        for shard in _list(self._root):
+            for key in _list(os.path.join(self._root, shard)):
+                yield from self._read_all(os.path.join(self._root, shard, key))
+
+    def _read_all(self, folder: str) -> list[Run]:
+        runs = []
+        for name in sorted(_list(folder), reverse=True):
+            if name.endswith(".json"):
+                run = _read(os.path.join(folder, name))
+                if run is not None:
+                    runs.append(run)
+        return runs
+
+
+def _read(path: str) -> Run | None:
+    try:
+        with open(path, "rb") as file:
+            return run_from_json(json.loads(file.read()))
+    except (FileNotFoundError, ValueError, RecordError):
+        return None
+
+
+def _list(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
