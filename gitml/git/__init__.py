@@ -1,0 +1,1 @@
+"""Git, seen from gitml: every Git process is started here, and what Git holds is read here."""
