@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from gitml.git.command import Git, GitError
+from gitml.git.settings import exclude_files, read_settings
 from gitml.model.path import parents
 from gitml.model.tree import Kind
 
@@ -204,3 +205,35 @@ def _list(git: Git, prefix: str) -> tuple[dict[str, str], frozenset[str], frozen
     rows.update((row[at:], row) for row in unmerged if row[stage] == "2")
     conflicted = frozenset(row[at:] for row in unmerged)
     return rows, conflicted, frozenset(row[at:] for row in table if row[0] in "Ss"), outside
+
+
+def index_stamp(git: Git, folders: Iterable[str] = ()) -> tuple[object, ...]:
+    """Give a value that differs when answers about tracked files, or about ignored ones in `folders`, may differ.
+
+    It covers the index, the `.gitignore` files from the top of the worktree to each of `folders` (relative to the
+    worktree), `info/exclude`, the user's ignore files and all configuration. It does not cover which untracked files
+    exist. Stat fields of the index alone could repeat when it is rewritten within one tick of the clock; the
+    checksum that Git ends it with cannot.
+    """
+    settings = read_settings(git)
+    ways = {folder for given in folders for folder in (given, *parents(given))} | {"."}
+    ignores = (os.path.join(git.worktree, folder, ".gitignore") for folder in sorted(ways))
+    others = (*settings.files, *exclude_files(git, settings), *ignores)
+    return (_stat(git.index_file), _checksum(git.index_file), settings.given, *((p, *_stat(p)) for p in others))
+
+
+def _stat(path: str) -> tuple[int, ...]:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return ()
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
+
+
+def _checksum(index_file: str) -> str:
+    try:
+        with open(index_file, "rb") as file:
+            file.seek(-20, os.SEEK_END)
+            return file.read().hex()
+    except OSError:
+        return ""
