@@ -37,11 +37,15 @@ class Repo:
 
     def git(self, *args: str, input: bytes | None = None) -> str:
         """Run Git and give its output without the last newline; a failure fails the test with Git's words."""
+        return os.fsdecode(self.raw(*args, input=input)).removesuffix("\n")
+
+    def raw(self, *args: str, input: bytes | None = None) -> bytes:
+        """Run Git and give its output."""
         done = subprocess.run(
             ["git", *args], cwd=self.path, env=self.environ, input=input, capture_output=True, check=False
         )
         assert done.returncode == 0, f"git {' '.join(args)}: {os.fsdecode(done.stderr)}"
-        return os.fsdecode(done.stdout).removesuffix("\n")
+        return done.stdout
 
     def write(self, path: str, data: str | bytes = "", *, executable: bool = False) -> Path:
         """Write a file of the worktree, with its parents."""

@@ -85,7 +85,7 @@ def _read_changes(rows: Iterable[str]) -> Iterator[_Change]:
 
 
 def _restore(git: Git, parent: str | None, paths: list[str], prefixes: tuple[str, ...], env: Mapping[str, str]) -> None:
-    """Put HEAD's entries, or none where HEAD has none, in place of the index's; `prefixes` are the folders they lie in."""
+    """Put HEAD's entries, or none where HEAD has none, in place of the index's (all lie under `prefixes`)."""
     if not paths:
         return
     found: dict[str, str] = {}
