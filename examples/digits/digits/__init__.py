@@ -1,0 +1,1 @@
+"""Recognising handwritten digits: the steps of this project, one module each."""
