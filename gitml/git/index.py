@@ -128,7 +128,7 @@ class HeldFiles:
         for path in asked:
             if self._is_foreign(path):
                 self._ignored[path] = True
-            elif path != ".":
+            elif path != "." and not self.is_held(path) and not self.is_dir(path):
                 own.append(path)
         self._ignored.update(self._check_ignore(own))
         return frozenset(path for path in wanted if self._ignored.get(path, False))
@@ -140,7 +140,11 @@ class HeldFiles:
         try:
             # This command alone knows no literal pathspecs; "./" keeps a leading ":" from being read as magic.
             names = join_names("./" + self.in_worktree(path) for path in paths)
-            out = self.git.run("check-ignore", "-v", "-z", "--stdin", input=names, env={"GIT_LITERAL_PATHSPECS": "0"})
+            # With the index, Git compares each path with each entry: 1.3 s for 1,000 paths and 100,000 entries. It
+            # is needed only for a `.gitignore` that a sparse checkout left there.
+            index = () if self.skipped else ("--no-index",)
+            literal = {"GIT_LITERAL_PATHSPECS": "0"}
+            out = self.git.run("check-ignore", "-v", "-z", *index, "--stdin", input=names, env=literal)
         except GitError as error:
             if error.exit_status == 1:  # none of them is ignored
                 return answers
@@ -196,15 +200,17 @@ def _list(git: Git, prefix: str) -> tuple[dict[str, str], frozenset[str], frozen
     if not table:
         return {}, frozenset(), frozenset(), frozenset()
     path_at = table[0].index("\t") + 1
-    outside = frozenset(row[path_at:] for row in table if not row.startswith(prefix, path_at))
-    if outside:
+    outside: frozenset[str] = frozenset()
+    if prefix:
+        outside = frozenset(row[path_at:] for row in table if not row.startswith(prefix, path_at))
         table = [row for row in table if row.startswith(prefix, path_at)]
     at, stage = path_at + len(prefix), path_at - 2
     rows = {row[at:]: row for row in table}
-    unmerged = [row for row in table if row[stage] != "0"]
+    odd = [row for row in table if row[0] != "H"]  # one pass over what may be 100,000 rows; "H": nothing to say of it
+    unmerged = [row for row in odd if row[stage] != "0"]
     rows.update((row[at:], row) for row in unmerged if row[stage] == "2")
     conflicted = frozenset(row[at:] for row in unmerged)
-    return rows, conflicted, frozenset(row[at:] for row in table if row[0] in "Ss"), outside
+    return rows, conflicted, frozenset(row[at:] for row in odd if row[0] in "Ss"), outside
 
 
 def index_stamp(git: Git, folders: Iterable[str] = ()) -> tuple[object, ...]:

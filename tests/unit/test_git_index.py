@@ -165,6 +165,21 @@ def test_ignored_in_a_project_of_a_subfolder(repo: Repo) -> None:
     assert held(repo, "p").ignored(["out", "in"]) == {"out"}
 
 
+def test_what_is_tracked_inside_an_ignored_folder_is_not_ignored(repo: Repo) -> None:
+    repo.write(".gitignore", "out/\n")
+    repo.write("out/kept")
+    repo.git("add", "-f", "out/kept", ".gitignore")
+    assert held(repo).ignored(["out", "out/kept", "out/new"]) == {"out/new"}
+
+
+def test_an_ignore_file_that_a_sparse_checkout_left_out_still_counts(repo: Repo) -> None:
+    repo.write("in/a")
+    repo.write("out/.gitignore", "*.log\n")
+    repo.commit()
+    repo.git("sparse-checkout", "set", "in")
+    assert held(repo).ignored(["out/x.log", "out/x.py"]) == {"out/x.log"}
+
+
 def test_what_git_could_not_add_spoils_no_batch(repo: Repo) -> None:
     repo.write(".gitignore", "*.log\n")
     repo.write("real/x")

@@ -139,7 +139,7 @@ def test_the_variables_of_a_hook_do_not_reach_git(repo: Repo, tmp_path: Path) ->
 
 def test_an_error_carries_what_git_died_of(repo: Repo) -> None:
     git = open_repository(str(repo.path), repo.environ).git({**repo.environ, "LANG": "de_DE.UTF-8"})
-    with pytest.raises(GitError, match="^git rev-parse failed: Needed a single revision$") as caught:
+    with pytest.raises(GitError, match=r"^git rev-parse failed: Needed a single revision$") as caught:
         git.run("-c", "a.b=c", "rev-parse", "--verify", "nothing")
     assert (caught.value.command, caught.value.exit_status) == ("rev-parse", 128)
 
