@@ -22,6 +22,7 @@ _MOVES_DISCOVERY = (
     "GIT_CEILING_DIRECTORIES",
     "GIT_DISCOVERY_ACROSS_FILESYSTEM",
 )
+_PLACES = ("--show-toplevel", "--absolute-git-dir", "--git-common-dir")
 _SETS_WORKTREE = re.compile(
     rb"^[ \t]*(?:\[[^\]]*\][ \t]*)?worktree[ \t]*=[ \t]*([^\r\n]*)", re.IGNORECASE | re.MULTILINE
 )
@@ -154,23 +155,28 @@ def _config_is_ordinary(path: str, git_dir: str, worktree: str) -> bool:
 
 
 def _ask_git(folder: str, environ: Mapping[str, str]) -> tuple[str, str, str]:
-    """Ask one question per process: a path may hold a newline, and this is not the ordinary case."""
     moved = {name: environ[name] for name in _MOVES_DISCOVERY if name in environ}
 
-    def ask(question: str) -> str:
-        answer = run_git(("rev-parse", question), cwd=folder, environ=environ, env=moved)
+    def ask(*questions: str) -> str:
+        answer = run_git(("rev-parse", *questions), cwd=folder, environ=environ, env=moved)
         return os.fsdecode(answer.removesuffix(b"\n"))
 
     try:
-        git_dir = os.path.realpath(ask("--absolute-git-dir"))
-        if ask("--is-bare-repository") == "true":
-            raise UsageError(f"{git_dir} is a bare repository: gitml needs a worktree", hint="git worktree add FOLDER")
-        if ask("--is-inside-work-tree") != "true":
+        # In a container whose user does not own the worktree this is asked every time: two processes, not five.
+        bare, inside = ask("--is-bare-repository", "--is-inside-work-tree").split("\n")
+        if bare == "true":
+            raise UsageError(
+                f"{folder} is in a bare repository: gitml needs a worktree", hint="git worktree add FOLDER"
+            )
+        if inside != "true":
             raise UsageError(f"{folder} is not inside a worktree", hint="call gitml in a checked-out folder")
-        common_dir = os.path.realpath(os.path.join(folder, ask("--git-common-dir")))
-        return os.path.realpath(ask("--show-toplevel")), git_dir, common_dir
+        answers = ask(*_PLACES).split("\n")
+        if len(answers) != len(_PLACES):  # a path holds a newline
+            answers = [ask(place) for place in _PLACES]
     except GitError as error:
         raise _plain(error, folder) from error
+    worktree, git_dir, common_dir = (os.path.realpath(os.path.join(folder, answer)) for answer in answers)
+    return worktree, git_dir, common_dir
 
 
 def _plain(error: GitError, folder: str) -> UsageError:

@@ -78,6 +78,13 @@ def test_reads_a_submodule_as_git_does(repo: Repo, tmp_path: Path, request: pyte
     assert by_git.git_dir == str(repo.path / ".git" / "modules" / "lib")
 
 
+def test_a_path_with_a_newline_is_asked_in_pieces(tmp_path: Path) -> None:
+    repo = new_repo(tmp_path / "new\nline")
+    by_git = asked(repo, repo.path)
+    assert by_git.worktree == str(repo.path)
+    assert open_repository(str(repo.path), repo.environ) == by_git
+
+
 def test_leaves_a_moved_worktree_to_git(repo: Repo, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     repo.git("config", "core.worktree", str(tmp_path / "elsewhere"))
