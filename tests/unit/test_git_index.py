@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tests.repos import Repo, new_repo
 
 STRANGE = ("a b.txt", "line\nend", "ta\tb", ":(glob)*", "[x]*?", "#hash", "!bang", "end ", "é.txt", '"q"')
 NOT_UTF8 = os.fsdecode(b"\xff\xfe.bin")
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(params=["sha1", "sha256"])
@@ -240,3 +242,26 @@ def test_the_stamp_moves_with_the_index_even_when_its_stat_repeats(repo: Repo) -
         file.write(data)
     os.utime(index, ns=(kept.st_atime_ns, kept.st_mtime_ns))
     assert index_stamp(git)[1] != before[1]
+
+
+def test_a_hook_sees_the_index_that_is_being_committed(repo: Repo, tmp_path: Path) -> None:
+    repo.write("a", "1\n")
+    repo.write("b", "1\n")
+    repo.commit()
+    script = tmp_path / "hook.py"
+    script.write_text(
+        "import os, sys\n"
+        "from gitml.git.index import HeldFiles\n"
+        "from gitml.git.repository import open_repository\n"
+        "files = HeldFiles(open_repository('.', os.environ).git(os.environ))\n"
+        "open(sys.argv[1], 'w').write(' '.join(files.tracked[name].oid for name in ('a', 'b')))\n"
+    )
+    seen = tmp_path / "seen"
+    call = f"'{sys.executable}' '{script}' '{seen}'"
+    repo.write(".git/hooks/pre-commit", f"#!/bin/sh\nPYTHONPATH='{ROOT}' exec {call}\n", executable=True)
+    repo.write("a", "2\n")
+    repo.write("b", "2\n")
+    repo.git("add", "b")
+    repo.git("commit", "-q", "-m", "a alone", "a")
+    assert seen.read_text() == repo.git("rev-parse", "HEAD:a") + " " + repo.git("rev-parse", "HEAD:b")
+    assert repo.git("rev-parse", ":b") != repo.git("rev-parse", "HEAD:b")
