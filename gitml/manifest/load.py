@@ -1,0 +1,159 @@
+"""From the files that a user wrote to a compiled pipeline, or to all that is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gitml import __version__
+from gitml.errors import UsageError
+from gitml.manifest import keys
+from gitml.manifest.graph import connect
+from gitml.manifest.params import SUFFIXES, merge, parse, too_deep
+from gitml.manifest.positions import Path
+from gitml.manifest.problems import Fault, ManifestError, Source, refuse
+from gitml.manifest.steps import read_steps
+from gitml.manifest.table import Reader
+from gitml.manifest.text import MAX_BYTES, decode, parse_toml
+from gitml.model.path import PathError, check_path, is_glob
+from gitml.model.pipeline import Pipeline
+from gitml.model.value import Value
+
+MANIFEST = "gitml.toml"
+PYPROJECT = "pyproject.toml"
+Read = Callable[[str], "bytes | None"]
+
+__all__ = ["MANIFEST", "MAX_BYTES", "PYPROJECT", "Read", "load"]
+
+
+def load(read: Read) -> Pipeline:
+    """Compile the project whose files `read` gives.
+
+    `read` takes a path relative to the project and gives the file's bytes, or None where there is none; it should
+    refuse a file larger than `MAX_BYTES` before reading it. The result depends on those bytes and on nothing else.
+
+    Raises:
+        ManifestError: All that is wrong in meaning, or the first mistake in syntax.
+        UsageError: There is no declaration, or there are two.
+    """
+    source, raw = _find(read)
+    _check_version(source, raw)
+    faults: list[Fault] = []
+    root = Reader(raw, keys.MANIFEST)
+    project = Reader(root.get(keys.PROJECT_TABLE), keys.PROJECT, ("project",))
+    params, files = _params(read, source, root, project)
+    instances = read_steps(steps := root.get(keys.STEPS_TABLE), params, faults)
+    graph = connect(instances, steps, faults)
+    roots = tuple(_checked(project, ("roots", i), text) for i, text in enumerate(project.get(keys.ROOTS)))
+    environment = project.get(keys.ENVIRONMENT)
+    refuse(source, [*root.faults, *project.faults, *faults])
+    after = graph.after
+    return Pipeline(
+        files=(source.file, *files),
+        steps={i.step.id: replace(i.step, after=after[i.step.id]) if i.step.id in after else i.step for i in instances},
+        upstream=graph.upstream,
+        order=graph.order,
+        params=params,
+        roots=roots,
+        environment=environment,
+    )
+
+
+def _find(read: Read) -> tuple[Source, dict[str, Any]]:
+    """Find the one file that declares the project, and its table."""
+    own, shared = read(MANIFEST), read(PYPROJECT)
+    table: object = None
+    text = ""
+    if shared is not None and (own is None or b"gitml" in shared):
+        text = decode(PYPROJECT, shared)
+        tool = parse_toml(PYPROJECT, text).get("tool")
+        table = tool.get("gitml") if isinstance(tool, dict) else None
+    if own is not None and table is not None:
+        hint = "keep one of them: gitml.toml, or [tool.gitml] in pyproject.toml"
+        raise ManifestError(
+            [
+                Source(file=PYPROJECT, text=text).problem(
+                    Fault(path=("tool", "gitml"), message="the project is declared here and in gitml.toml", hint=hint)
+                )
+            ]
+        )
+    if own is not None:
+        text = decode(MANIFEST, own)
+        return Source(file=MANIFEST, text=text), parse_toml(MANIFEST, text)
+    if table is None:
+        raise UsageError("no gitml.toml, and no [tool.gitml] in pyproject.toml", hint="gitml init")
+    source = Source(file=PYPROJECT, text=text, prefix=("tool", "gitml"))
+    if not isinstance(table, dict):
+        refuse(source, [Fault(path=(), message="tool.gitml must be a table")])
+        raise TypeError(PYPROJECT)
+    return source, table
+
+
+def _check_version(source: Source, raw: dict[str, Any]) -> None:
+    """Refuse a file for a later gitml before anything else in it is judged: what it says may be new."""
+    project = raw.get("project")
+    needed = project.get("min_version") if isinstance(project, dict) else None
+    if isinstance(needed, str) and needed[:1].isdigit() and _version(needed) > _version(__version__):
+        message = f"this project needs gitml {needed} or later; this is {__version__}"
+        refuse(source, [Fault(path=("project", "min_version"), message=message, hint="upgrade gitml", value=True)])
+
+
+def _version(text: str) -> tuple[int, ...]:
+    numbers: list[int] = []
+    for part in text.split("."):
+        if not part.isdecimal() or len(part) > 9:
+            break
+        numbers.append(int(part))
+    while numbers and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers)
+
+
+def _params(read: Read, source: Source, root: Reader, project: Reader) -> tuple[dict[str, Value], list[str]]:
+    own = root.get(keys.PARAMS_TABLE)
+    if path := too_deep(own):
+        root.refuse(("params", *path[:1]), "values are nested deeper than 64 levels")
+        own = {}
+    parts: list[tuple[str, dict[str, Value]]] = [(f"[params] of {source.file}", own)]
+    files: list[str] = []
+    spots: dict[str, int] = {}
+    for index, text in enumerate(project.get(keys.PARAMS_FILES)):
+        file = _checked(project, ("params", index), text)
+        data = _read_params(read, project, index, file, files)
+        if data is not None:
+            parts.append((file, parse(file, data)))
+            files.append(file)
+            spots[file] = index
+    merged, clashes = merge(parts)
+    for path, first, second in clashes:
+        name = ".".join(str(part) for part in path)
+        project.refuse(
+            ("params", spots[second]), f"parameter '{name}' is defined in {first} and in {second}", value=True
+        )
+    return merged, files
+
+
+def _read_params(read: Read, project: Reader, index: int, file: str, files: list[str]) -> bytes | None:
+    at: Path = ("params", index)
+    if file in files:
+        project.refuse(at, f"{file} is listed twice", value=True)
+    elif not file.endswith(SUFFIXES):
+        project.refuse(at, f"{file} is not a parameter file", f"use one of {', '.join(SUFFIXES)}", value=True)
+    else:
+        data = read(file)
+        if data is None:
+            project.refuse(at, f"there is no file {file}", value=True)
+        return data
+    return None
+
+
+def _checked(reader: Reader, at: Path, text: str) -> str:
+    try:
+        path = check_path(text)
+        if is_glob(path):
+            reader.refuse(at, "this path may not be a glob", value=True)
+    except PathError as error:
+        reader.refuse(at, str(error), value=True)
+        return text
+    return path

@@ -1,0 +1,96 @@
+"""What is wrong in a file that the user wrote: where, why, and what to write instead."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from gitml.errors import UsageError
+from gitml.manifest.positions import Path, Position, locate
+
+_WIDEST_LINE = 200
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Problem:
+    """One mistake. `line` and `column` count from 1, in characters; `text` is the offending line."""
+
+    file: str
+    line: int
+    column: int
+    text: str
+    message: str
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        lines = [f"{self.file}:{self.line}:{self.column}: {self.message}", *self._excerpt()]
+        if self.hint:
+            lines.append(self.hint)
+        return "\n".join(lines)
+
+    def _excerpt(self) -> list[str]:
+        """The line and a caret; tabs stay tabs above the caret, so that it stands right in any terminal."""
+        if not self.text.strip() or self.column > _WIDEST_LINE:
+            return []
+        pad = "".join("\t" if c == "\t" else " " for c in self.text[: self.column - 1])
+        return ["  " + self.text[:_WIDEST_LINE], "  " + pad + "^"]
+
+
+class ManifestError(UsageError):
+    """One mistake in syntax, or all mistakes in meaning, of the manifest and the files that it names."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n\n".join(str(problem) for problem in self.problems))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fault:
+    """A mistake before anyone has looked up where it stands.
+
+    `path` leads to the key, or to the list element when it ends in a number. `value` asks for the value instead of
+    the key; `within` for the first place inside the value where this text stands.
+    """
+
+    path: Path
+    message: str
+    hint: str | None = None
+    value: bool = False
+    within: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """A TOML file with its text; `prefix` leads to the table that is read, for `pyproject.toml`."""
+
+    file: str
+    text: str
+    prefix: Path = ()
+
+    def problem(self, fault: Fault) -> Problem:
+        """Look up where a fault stands."""
+        where = locate(self.text, (*self.prefix, *fault.path), value=fault.value, within=fault.within)
+        return at(self.file, where, fault.message, fault.hint)
+
+
+def at(file: str, where: Position, message: str, hint: str | None = None) -> Problem:
+    """Join a message and its position."""
+    return Problem(file=file, line=where.line, column=where.column, text=where.text, message=message, hint=hint)
+
+
+def refuse(source: Source, faults: Iterable[Fault]) -> None:
+    """End the reading if there are faults, each told once, in the order in which they stand in the file.
+
+    Raises:
+        ManifestError: There is at least one fault.
+    """
+    problems = {source.problem(fault) for fault in faults}
+    if problems:
+        raise ManifestError(sorted(problems, key=lambda p: (p.line, p.column, p.message)))
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Make the hint that names the known word nearest to a mistaken one; None if none is near."""
+    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"did you mean '{found[0]}'?" if found else None
