@@ -60,14 +60,10 @@ class StatCache:
         found = self.known(path, signature)
         if found is not None:
             return signature, found
-        began = self._begin(signature)
+        began = self.begin(signature)
         fresh = (None if held else self._confirm(path, full, signature)) or digest_file(full)
         self.remember(path, fresh, began)
         return fresh.signature, fresh.digest
-
-    def now_ns(self) -> int:
-        """Tell the file system's time: what `remember` wants as `began_ns`, taken before the hashing."""
-        return self._clock.now_ns()
 
     def remember(self, path: str, found: FileDigest, began_ns: int) -> None:
         """Keep a digest that was computed from `began_ns` on (the file system's clock)."""
@@ -114,7 +110,12 @@ class StatCache:
         now, xxh3 = fast_digest_file(full)
         return FileDigest(now, xxh3, entry[2]) if xxh3 == entry[1] and now.size == signature.size else None
 
-    def _begin(self, signature: StatSignature) -> int:
+    def begin(self, signature: StatSignature) -> int:
+        """Give the file system's time before a file is hashed: what `remember` wants as `began_ns`.
+
+        For a large file that is too young to be remembered, a tick is waited out first: that costs less than hashing
+        it twice.
+        """
         if signature.size >= _WAIT_FROM:
             self._wait_past(max(signature.mtime_ns, signature.ctime_ns))
         return self._clock.now_ns()

@@ -14,8 +14,9 @@ from gitml.model.tree import Entry
 class LockEntry:
     """The lock of one step instance.
 
-    `outputs`: by declared path. `subpaths`: the entries, inside those outputs, of every path or glob that another step
-    declares as an input, so that a commit can be judged with no data. `metrics`: by path, the numbers of that metrics
+    `outputs`: by declared path. `subpaths`: the entries, inside those outputs, of every path that another step declares
+    as an input or whose glob matches; `globs`: for each such glob, the paths inside those outputs that it matches. With
+    both, a commit can be judged with no data. `metrics`: by path, the numbers of that metrics
     file as JSON data. `accepted`: the user's reason when the outputs were let stand for a key that did not make them.
     """
 
@@ -23,5 +24,6 @@ class LockEntry:
     recipe: Recipe
     outputs: Mapping[str, Entry]
     subpaths: Mapping[str, Entry] = field(default_factory=dict)
+    globs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     metrics: Mapping[str, object] = field(default_factory=dict)
     accepted: str | None = None

@@ -37,6 +37,8 @@ def lock_to_json(lock: LockEntry) -> dict[str, object]:
     }
     if lock.subpaths:
         data["subpaths"] = _entries_to_json(lock.subpaths)
+    if lock.globs:
+        data["globs"] = {pattern: list(paths) for pattern, paths in lock.globs.items()}
     if lock.metrics:
         data["metrics"] = dict(lock.metrics)
     if lock.accepted is not None:
@@ -57,6 +59,7 @@ def lock_from_json(data: object) -> LockEntry:
         recipe=_recipe(table),
         outputs=_entries_from_json("outputs", table.get("outputs")),
         subpaths=_entries_from_json("subpaths", table.get("subpaths", {})),
+        globs={name: _texts("globs", paths) for name, paths in _table("globs", table.get("globs", {})).items()},
         metrics=_table("metrics", table.get("metrics", {})),
         accepted=_optional(_text, "accepted", table.get("accepted")),
     )

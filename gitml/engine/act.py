@@ -1,0 +1,410 @@
+"""Carry out a decision about one step: take its claims, look again, then keep, restore or execute, and record."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from gitml.engine.card import Environment
+from gitml.engine.decide import OutputState
+from gitml.engine.execute import Execution, Running, Surroundings, environment, execute, params_document
+from gitml.engine.judge import Judge, Judgement
+from gitml.engine.metrics import read_metrics
+from gitml.engine.outcome import Busy, Executed, Failed, Kept, Outcome, Restored, Verified
+from gitml.engine.resources import Grant
+from gitml.engine.subpaths import declared_by_readers, inside_outputs
+from gitml.engine.workspace import Inflight
+from gitml.engine.world import World
+from gitml.model.decision import Execute, Keep, Reason, Restore
+from gitml.model.digest import Digest
+from gitml.model.lock import LockEntry
+from gitml.model.run import Run
+from gitml.model.step import Role, Step
+from gitml.model.tree import Entry
+from gitml.model.value import to_json
+from gitml.store.claims import Claim, Claims
+
+
+_TAIL_LINES = 20
+_TAIL_BYTES = 16 << 10
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Act:
+    """What is to be done: the judgement to begin with and what the user asked for."""
+
+    judgement: Judgement
+    grant: Grant | None = None
+    force: bool = False
+    verify: bool = False
+
+
+class Actor:
+    """Acts in one world. `log_started` is told a step and the path of its log when its commands start."""
+
+    def __init__(
+        self,
+        world: World,
+        judge: Judge,
+        running: Running,
+        facts: Environment,
+        *,
+        log_started: Callable[[Step, str], None] = lambda step, path: None,
+    ) -> None:
+        self._world = world
+        self._judge = judge
+        self._running = running
+        self._facts = facts
+        self._log_started = log_started
+        self._host = socket.gethostname()
+        self._readers = declared_by_readers(world.pipeline)
+
+    def act(self, wanted: Act) -> Outcome:
+        """Do what is right for the step now, which may be less than was judged before its claims were held.
+
+        Raises:
+            GitmlError: A file cannot be observed or stored; the previous outputs are in place.
+            OSError: The same, by the operating system's word.
+        """
+        step = wanted.judgement.observation.step
+        with contextlib.ExitStack() as held:
+            claims: list[Claim] = []
+            for output in step.outputs:
+                claim = self._claim(self._world.paths, f"{self._world.root}\0{output.path}", step, held)
+                if isinstance(claim, Busy):
+                    return claim
+                claims.append(claim)
+            self._recover(claims)
+            judgement = self._judge_again(wanted)
+            if isinstance(judgement.decision, Execute) or wanted.verify:
+                claim = self._claim(self._world.keys, judgement.observation.key, step, held)
+                if isinstance(claim, Busy):
+                    return claim
+                claims.append(claim)
+                judgement = self._judge.again(judgement, force=wanted.force)
+            return self._do(replace(wanted, judgement=judgement), claims)
+
+    def _do(self, wanted: Act, claims: Sequence[Claim]) -> Outcome:
+        decision = wanted.judgement.decision
+        if wanted.verify:
+            return self._execute(wanted, (), claims)
+        if isinstance(decision, Keep):
+            return self._keep(wanted.judgement, decision)
+        if isinstance(decision, Restore):
+            return self._restore(wanted.judgement, decision, claims)
+        if isinstance(decision, Execute):
+            if wanted.judgement.facts.missing:
+                return _missing(wanted.judgement, decision.reasons)
+            return self._execute(wanted, decision.reasons, claims)
+        raise AssertionError(decision)
+
+    def _keep(self, judgement: Judgement, decision: Keep) -> Outcome:
+        if judgement.renamed_from is not None and judgement.lock is not None:
+            self._world.locks.write(judgement.observation.step, judgement.lock)
+            with contextlib.suppress(FileNotFoundError):
+                self._world.locks.remove(judgement.renamed_from)
+        return Kept(frozen=decision.frozen, renamed=judgement.renamed_from is not None)
+
+    def _restore(self, judgement: Judgement, decision: Restore, claims: Sequence[Claim]) -> Outcome:
+        step, run = judgement.observation.step, decision.run
+        workspace = self._world.workspace
+        states = workspace.compare(run.outputs)
+        wanted = {path: run.outputs[path] for path, state in states.items() if state is not OutputState.SAME}
+        run_id = new_run_id()
+        self._sign(claims, step, run_id)
+        recorded = judgement.lock.outputs if judgement.lock is not None else {}
+        inflight = workspace.set_aside(Inflight(id=run_id, step=step.id, outputs=tuple(wanted)), recorded)
+        with self._undone_on_error(inflight):
+            workspace.restore(wanted)
+            self._write_lock(judgement, run)
+        return Restored(run=run, reasons=decision.reasons, rescued=tuple(workspace.commit(inflight)))
+
+    def _execute(self, wanted: Act, reasons: tuple[Reason, ...], claims: Sequence[Claim]) -> Outcome:
+        judgement = wanted.judgement
+        step = judgement.observation.step
+        run_id = new_run_id()
+        self._sign(claims, step, run_id)
+        recorded = judgement.lock.outputs if judgement.lock is not None else {}
+        workspace = self._world.workspace
+        snapshot, branch = self._judge.look.snapshots.take(judgement.observation.witness, judgement.observation.discovery.found)
+        with self._log(run_id) as (log, log_path), self._params_file(step, log_path) as params:
+            paths = tuple(output.path for output in step.outputs)
+            key = judgement.observation.key
+            inflight = workspace.set_aside(Inflight(id=run_id, step=step.id, outputs=paths, key=key), recorded)
+            with self._undone_on_error(inflight):
+                workspace.make_parents(step.outputs)
+                workspace.hand_over(step.id, key, [output.path for output in step.outputs if output.resume])
+                self._log_started(step, log_path)
+                around = Surroundings(
+                    cwd=os.path.join(self._world.root, step.cwd),
+                    environ=environment(self._world.environ, step, params_file=params, grant=wanted.grant),
+                    log=log,
+                    inherit=[claim.descriptor for claim in claims],
+                )
+                ended = execute(step, around, self._running, between=lambda: self._clear(step))
+                run = self._card(judgement, run_id, ended, snapshot, branch)
+                run = replace(run, gpus=wanted.grant.gpus if wanted.grant else (), log=self._keep_log(step, log_path))
+                return self._conclude(_Ended(wanted, reasons, inflight, ended, run, log_path))
+
+    def _conclude(self, end: _Ended) -> Outcome:
+        """Take the outputs over, or undo, after the commands have ended."""
+        step = end.wanted.judgement.observation.step
+        if end.execution.code != 0 or end.execution.timed_out:
+            why = _how_it_ended(step, end.execution, stopped=self._running.stopping.is_set())
+            return self._fail(end, replace(end.run, exit_code=end.execution.code or 124), why)
+        outputs: dict[str, Entry] = {}
+        for output in step.outputs:
+            entry = self._world.workspace.ingest(output)
+            if entry is None:
+                return self._fail(end, replace(end.run, exit_code=1), f"output {output.path} was not written")
+            outputs[output.path] = entry
+        metrics, unread = self._metrics(step)
+        run = replace(end.run, outputs=outputs, metrics=metrics)
+        tainted = self._changed_meanwhile(end.wanted.judgement)
+        if tainted:
+            return self._taint(end, replace(run, tainted=tuple(tainted)))
+        if end.wanted.verify:
+            return self._verified(end, run)
+        self._world.store.runs.add(run)
+        self._write_lock(end.wanted.judgement, run)
+        rescued = tuple(self._world.workspace.commit(end.inflight))
+        return Executed(run=run, reasons=end.reasons, rescued=rescued, unread=unread)
+
+    def _fail(self, end: _Ended, run: Run, why: str) -> Failed:
+        self._world.store.runs.add(run)
+        partial = self._world.workspace.roll_back(end.inflight)
+        return Failed(why=why, reasons=end.reasons, partial=partial, tail=self._tail(end), run=run)
+
+    def _taint(self, end: _Ended, run: Run) -> Failed:
+        self._world.store.runs.add(run)
+        partial = self._world.workspace.roll_back(end.inflight)
+        names = ", ".join(run.tainted)
+        detail = (f"the result is kept as run {run.id}; if the change does not matter: gitml accept {run.id} --reason …",)
+        return Failed(why=f"{names} changed while it ran", reasons=end.reasons, detail=detail, partial=partial, run=run)
+
+    def _verified(self, end: _Ended, run: Run) -> Verified:
+        lock = end.wanted.judgement.lock
+        recorded = lock.outputs if lock is not None else {}
+        differing = tuple(path for path, entry in run.outputs.items() if recorded.get(path) != entry)
+        if differing:  # kept for a look at it, but not what the key stands for
+            run = replace(run, tainted=tuple(f"{path} differs from the record" for path in differing))
+        self._world.store.runs.add(run)
+        self._world.workspace.roll_back(end.inflight)
+        return Verified(run=run, differing=differing)
+
+    def _changed_meanwhile(self, judgement: Judgement) -> list[str]:
+        """Name inputs and code that are not what they were when the key was taken: by digest, size and times.
+
+        A file that was changed and changed back has its old digest and a new ctime: what the step read is not known.
+        Folders change their times when a step writes beside its inputs; what counts of them are their files.
+        """
+        outputs = [output.path for output in judgement.observation.step.outputs]
+        changed = self._judge.look.view.changed(judgement.observation.witness)
+        return [p for p in changed if not self._judge.look.view.is_folder(p) and not _is_inside(p, outputs)]
+
+    def _write_lock(self, judgement: Judgement, run: Run) -> None:
+        step = judgement.observation.step
+        subpaths, globs = inside_outputs(step, self._readers.get(step.id, frozenset()), self._judge.look.view)
+        lock = LockEntry(
+            key=judgement.observation.key,
+            recipe=judgement.observation.recipe,
+            outputs=run.outputs,
+            subpaths=subpaths,
+            globs=globs,
+            metrics=run.metrics,
+            accepted=run.accepted,
+        )
+        if lock != judgement.lock or judgement.renamed_from is not None or judgement.conflicted:
+            self._world.locks.write(step, lock)
+
+    def _card(self, judgement: Judgement, run_id: str, ended: Execution, snapshot: str, branch: str | None) -> Run:
+        step = judgement.observation.step
+        return Run(
+            id=run_id,
+            step=step.id,
+            key=judgement.observation.key,
+            recipe=judgement.observation.recipe,
+            outputs={},
+            params={name: to_json(value) for name, value in step.params.items()},
+            snapshot=snapshot,
+            branch=branch,
+            commands=tuple(c.text if c.text is not None else json.dumps(c.argv) for c in step.commands),
+            started=ended.started,
+            duration=ended.duration,
+            cpu_seconds=ended.cpu_seconds,
+            peak_memory=ended.peak_memory,
+            exit_code=ended.code,
+            attempts=ended.attempts,
+            host=self._facts.host,
+            user=self._facts.user,
+            python=self._facts.python,
+            packages=self._facts.packages,
+            labels=step.labels,
+        )
+
+    def _metrics(self, step: Step) -> tuple[dict[str, object], tuple[str, ...]]:
+        found: dict[str, object] = {}
+        unread = []
+        for output in step.outputs:
+            if output.role is Role.METRICS:
+                numbers = read_metrics(self._world.root, output.path)
+                if numbers is None:
+                    unread.append(output.path)
+                else:
+                    found[output.path] = numbers
+        return found, tuple(unread)
+
+    def _judge_again(self, wanted: Act) -> Judgement:
+        """Look again now that nobody else may touch the outputs: at everything, if anything moved meanwhile."""
+        before = wanted.judgement
+        if self._judge.look.view.changed(before.observation.witness):
+            self._judge = Judge(self._world, self._world.look())
+            return self._judge.judge(before.observation.step, force=wanted.force)
+        return self._judge.again(before, force=wanted.force)
+
+    def _recover(self, claims: Sequence[Claim]) -> None:
+        """Finish or undo what a holder that died had begun with these outputs."""
+        for claim in claims:
+            if claim.left_by is not None:
+                run_id = claim.left_by.get("run")
+                inflight = self._world.workspace.read_inflight(run_id) if isinstance(run_id, str) else None
+                if inflight is not None:
+                    settle_inflight(self._world, inflight)
+
+    def _claim(self, claims: Claims, name: str, step: Step, held: contextlib.ExitStack) -> Claim | Busy:
+        claim = claims.attempt(name)
+        if claim is None:
+            return Busy(holder=_describe(claims.holder(name), self._host))
+        held.callback(claim.release)
+        return claim
+
+    def _sign(self, claims: Sequence[Claim], step: Step, run_id: str) -> None:
+        holder = {"host": self._host, "pid": os.getpid(), "step": step.id, "run": run_id, "started": time.time()}
+        for claim in claims:
+            claim.sign(holder)
+
+    @contextlib.contextmanager
+    def _undone_on_error(self, inflight: Inflight) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._world.workspace.roll_back(inflight)
+            raise
+
+    @contextlib.contextmanager
+    def _log(self, run_id: str) -> Iterator[tuple[int, str]]:
+        """Open a step's log. A file, not a pipe: the command outlives a kill of gitml without a broken pipe."""
+        folder = os.path.join(self._world.machine, "logs")
+        path = os.path.join(folder, run_id)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        try:
+            log = os.open(path, flags, 0o600)
+        except FileNotFoundError:
+            os.makedirs(folder, exist_ok=True)
+            log = os.open(path, flags, 0o600)
+        try:
+            yield log, path
+        finally:
+            os.close(log)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+
+    def _keep_log(self, step: Step, path: str) -> Digest | None:
+        if os.path.getsize(path) == 0:
+            return None
+        if not step.secrets:
+            return self._world.store.objects.add_file(path).digest
+        with open(path, "rb") as file:
+            return self._world.store.objects.add_bytes(without_secrets(file.read(), step, self._world.environ))
+
+    def _tail(self, end: _Ended) -> tuple[str, ...]:
+        """Give the last lines of a failed step's log, without secrets."""
+        with open(end.log_path, "rb") as file:
+            file.seek(max(0, os.path.getsize(end.log_path) - _TAIL_BYTES))
+            data = without_secrets(file.read(), end.wanted.judgement.observation.step, self._world.environ)
+        return tuple(data.decode("utf-8", "replace").splitlines()[-_TAIL_LINES:])
+
+    @contextlib.contextmanager
+    def _params_file(self, step: Step, log_path: str) -> Iterator[str]:
+        """Write the declared parameters beside the log; a step that declares none shares one empty table."""
+        path = log_path + ".params.json" if step.params else os.path.join(os.path.dirname(log_path), "no-params.json")
+        if step.params or not os.path.exists(path):
+            with open(path, "wb") as file:
+                file.write(params_document(step.params))
+        yield path
+        if step.params:
+            os.unlink(path)
+
+    def _clear(self, step: Step) -> None:
+        """Clear away what a failed attempt left, but what the next one may resume from."""
+        self._world.workspace.discard([output.path for output in step.outputs if not output.resume])
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """An execution whose commands have ended, on the way to its record."""
+
+    wanted: Act
+    reasons: tuple[Reason, ...]
+    inflight: Inflight
+    execution: Execution
+    run: Run
+    log_path: str
+
+
+def settle_inflight(world: World, inflight: Inflight) -> None:
+    """Finish an execution whose process died: done when the lock names the outputs that stand there, else undone."""
+    step = world.pipeline.steps.get(inflight.step)
+    lock = world.locks.look(step)[0] if step is not None else None
+    if lock is not None and set(inflight.outputs) <= set(lock.outputs):
+        states = world.workspace.compare({path: lock.outputs[path] for path in inflight.outputs})
+        if all(state is OutputState.SAME for state in states.values()):
+            world.workspace.commit(inflight)
+            return
+    world.workspace.roll_back(inflight)
+
+
+def without_secrets(data: bytes, step: Step, environ: Mapping[str, str]) -> bytes:
+    """Replace the values of a step's secrets by `***`."""
+    for name in step.secrets:
+        value = os.fsencode(environ.get(name, ""))
+        if value:
+            data = data.replace(value, b"***")
+    return data
+
+
+def new_run_id() -> str:
+    """Make an id that sorts by time and is unique without asking anyone."""
+    now = time.time()
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now))
+    return f"{stamp}{int(now % 1 * 1000):03d}Z-{os.urandom(4).hex()}"
+
+
+def _missing(judgement: Judgement, reasons: tuple[Reason, ...]) -> Failed:
+    names = ", ".join(judgement.facts.missing)
+    return Failed(why=f"input {names} is missing, and no step makes it", reasons=reasons)
+
+
+def _how_it_ended(step: Step, ended: Execution, *, stopped: bool) -> str:
+    if stopped:
+        return "interrupted"
+    if ended.timed_out:
+        return f"timed out after {step.timeout:g} s"
+    tries = f" after {ended.attempts} attempts" if ended.attempts > 1 else ""
+    return f"exit {ended.code}{tries}"
+
+
+def _describe(holder: Mapping[str, object] | None, here: str) -> str:
+    if not holder:
+        return "another process"
+    where = "" if holder.get("host") == here else f" on {holder.get('host')}"
+    return f"process {holder.get('pid')}{where} (step {holder.get('step')})"
+
+
+def _is_inside(path: str, outputs: Sequence[str]) -> bool:
+    return any(path == output or path.startswith(output + "/") for output in outputs)

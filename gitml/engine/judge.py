@@ -1,0 +1,123 @@
+"""Observe a step and decide about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from gitml.engine.decide import Facts, OutputState, decide
+from gitml.engine.observe import Observation
+from gitml.engine.view import Witness
+from gitml.engine.world import Look, World
+from gitml.hashing.file import StatSignature
+from gitml.manifest.lockfile import lock_path
+from gitml.model.decision import Decision
+from gitml.model.lock import LockEntry
+from gitml.model.step import Step
+from gitml.model.tree import Entry
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judgement:
+    """A decision with what it rests on. `renamed_from`: the orphaned lock (its path) that counts for the step."""
+
+    observation: Observation
+    facts: Facts
+    decision: Decision
+    witness: Mapping[str, StatSignature | None]
+    renamed_from: str | None = None
+    conflicted: bool = False
+
+    @property
+    def lock(self) -> LockEntry | None:
+        """Give the lock that the decision compared with."""
+        return self.facts.lock
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Upstream:
+    """What is known of the outputs of upstream steps; see `Observer.observe`."""
+
+    produced: Mapping[str, Entry]
+    unsettled: Mapping[str, str]
+
+
+NOTHING_OPEN = Upstream(produced={}, unsettled={})
+
+
+class Judge:
+    """Judges steps of a world in one look at it; remembers the orphaned locks."""
+
+    def __init__(self, world: World, look: Look) -> None:
+        self.world = world
+        self.look = look
+        self._orphans: dict[str, LockEntry] | None = None
+
+    def judge(self, step: Step, upstream: Upstream = NOTHING_OPEN, *, force: bool = False) -> Judgement:
+        """Decide about a step.
+
+        Raises:
+            GitmlError: Its lock is damaged or of a newer format, or its files cannot be observed.
+        """
+        observation = self.look.observer.observe(step, produced=upstream.produced, unsettled=upstream.unsettled)
+        lock, conflicted = self.world.locks.look(step)
+        renamed = None
+        if lock is None and not conflicted and not observation.unsettled:
+            renamed, lock = self._renamed(observation)
+        return self._decided(observation, lock, renamed, conflicted=conflicted, force=force)
+
+    def again(self, before: Judgement, *, force: bool) -> Judgement:
+        """Decide once more on the same observation: another process may have written the lock or a run meanwhile."""
+        lock, conflicted = self.world.locks.look(before.observation.step)
+        if lock is None and before.renamed_from is not None:
+            lock = before.lock
+        return self._decided(before.observation, lock, before.renamed_from, conflicted=conflicted, force=force)
+
+    def _decided(
+        self, observation: Observation, lock: LockEntry | None, renamed: str | None, *, conflicted: bool, force: bool
+    ) -> Judgement:
+        step = observation.step
+        witness: Witness = dict(observation.witness)
+        self.look.view.stat(lock_path(step), witness)
+        outputs = self.world.workspace.compare(lock.outputs, witness) if lock is not None else {}
+        facts = Facts(
+            recipe=observation.recipe,
+            key=observation.key,
+            missing=observation.missing,
+            unsettled=observation.unsettled,
+            lock=lock,
+            outputs=outputs,
+        )
+        if _is_stale(step, facts):
+            facts = self._with_run(facts)
+        decision = decide(step, facts, force=force)
+        return Judgement(
+            observation=observation,
+            facts=facts,
+            decision=decision,
+            witness=witness,
+            renamed_from=renamed,
+            conflicted=conflicted,
+        )
+
+    def _with_run(self, facts: Facts) -> Facts:
+        recorded = facts.lock.outputs if facts.lock is not None else {}
+        present = {path: entry for path, entry in recorded.items() if facts.outputs.get(path) is OutputState.SAME}
+        run = self.world.store.servable(facts.key, preferred=recorded, present=present)
+        return replace(facts, run=run)
+
+    def _renamed(self, observation: Observation) -> tuple[str | None, LockEntry | None]:
+        if self._orphans is None:
+            self._orphans = self.world.locks.orphans(dict(self.world.pipeline.steps))
+        for path, lock in self._orphans.items():
+            if lock.key == observation.key:
+                return path, lock
+        return None, None
+
+
+def _is_stale(step: Step, facts: Facts) -> bool:
+    if facts.unsettled or facts.missing:
+        return False
+    if facts.lock is None or facts.lock.key != facts.key or step.always:
+        return True
+    return any(state is not OutputState.SAME for state in facts.outputs.values())

@@ -1,0 +1,114 @@
+"""What a walk over the worktree does with each thing it meets: digest it, or put it in the store as well."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gitml.engine.view import Witness
+from gitml.hashing.file import digest_bytes, signature_of
+from gitml.hashing.statcache import StatCache
+from gitml.hashing.tree import kind_of
+from gitml.model.digest import Digest
+from gitml.model.tree import Entry, Kind
+from gitml.store.checkout import check_link
+from gitml.store.objects import ObjectStore
+
+JUNK = frozenset((".git", "__pycache__", ".DS_Store", ".ipynb_checkpoints", ".mypy_cache", ".pytest_cache", ".ruff_cache"))
+"""Names that tools leave in folders and that are nobody's input."""
+
+class GitForm(Protocol):
+    """What Git says about the form in which it stores a file of the worktree."""
+
+    def holds(self, path: str) -> bool:
+        """Tell whether Git tracks the file."""
+
+    def kind(self, path: str, status: os.stat_result) -> Kind:
+        """Give a file's kind: the index's where the file system has no executable bit."""
+
+    def converted(self, path: str) -> bytes | None:
+        """Give the bytes that Git would store, where they differ from the file's (line ends, filters)."""
+
+
+def is_junk(path: str) -> bool:
+    """Tell whether a member of an input folder is left out."""
+    name = path.rpartition("/")[2]
+    return name in JUNK or name.endswith((".pyc", ".pyo")) or name.startswith(".gitml-")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DigestSink:
+    """Digests inputs, leaving out junk; writes down what it looked at and the links it met."""
+
+    git: GitForm
+    cache: StatCache
+    witness: Witness
+    tree: Callable[[bytes], Digest] = digest_bytes
+    links: MutableMapping[str, bytes] = field(default_factory=dict)
+    keep_junk: bool = False
+
+    def skips(self, path: str) -> bool:
+        """Leave out junk."""
+        return not self.keep_junk and is_junk(path)
+
+    def file(self, path: str, status: os.stat_result) -> Entry:
+        """Digest a file in the form that Git stores, where Git holds it."""
+        held = self.git.holds(path)
+        kind = self.git.kind(path, status) if held else kind_of(status)
+        converted = self.git.converted(path) if held else None
+        if converted is not None:
+            self.witness[path] = signature_of(status)
+            return Entry(kind, digest_bytes(converted), len(converted))
+        signature, digest = self.cache.digest(path, status, held=held)
+        self.witness[path] = signature
+        return Entry(kind, digest, signature.size)
+
+    def symlink(self, path: str, text: bytes) -> Digest:
+        """Digest a link's text and note where it leads."""
+        self.links[path] = text
+        return digest_bytes(text)
+
+    def folder(self, path: str, status: os.stat_result, data: bytes) -> Digest:
+        """Digest a folder; its own stat tells when a member was added or removed."""
+        self.witness[path] = signature_of(status)
+        return self.tree(data)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoringSink:
+    """Puts outputs into the store while digesting them; nothing is left out."""
+
+    git: GitForm
+    root: str
+    cache: StatCache
+    objects: ObjectStore
+
+    def skips(self, path: str) -> bool:
+        """Keep all: an output is what the step left."""
+        return False
+
+    def file(self, path: str, status: os.stat_result) -> Entry:
+        """Store a file, unless the store is known to have its bytes."""
+        kind = self.git.kind(path, status) if self.git.holds(path) else kind_of(status)
+        converted = self.git.converted(path) if self.git.holds(path) else None
+        if converted is not None:
+            return Entry(kind, self.objects.add_bytes(converted), len(converted))
+        signature = signature_of(status)
+        known = self.cache.known(path, signature)
+        if known is not None and self.objects.has(known, signature.size):
+            return Entry(kind, known, signature.size)
+        began = self.cache.begin(signature)
+        found = self.objects.add_file(os.path.join(self.root, path))
+        self.cache.remember(path, found, began)
+        return Entry(kind, found.digest, found.signature.size)
+
+    def symlink(self, path: str, text: bytes) -> Digest:
+        """Store a link's text; one that leads outside the project could never be restored safely, and is refused."""
+        check_link(path, text)
+        return self.objects.add_bytes(text)
+
+    def folder(self, path: str, status: os.stat_result, data: bytes) -> Digest:
+        """Store a tree object."""
+        return self.objects.add_bytes(data)

@@ -1,0 +1,52 @@
+"""Where files are read from. The engine sees the project only through a `View`."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gitml.hashing.file import StatSignature
+from gitml.hashing.pysource import PySource
+from gitml.model.tree import Entry
+
+Witness = MutableMapping[str, StatSignature | None]
+"""By path, the stat that a file or folder had when it was looked at; None: nothing was there."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Seen:
+    """What stands at a declared path.
+
+    `target`: what a symlink leads to, itself followed to its end. `links`: for a folder, the links in it that lead out
+    of it, by path, to the paths that they name.
+    """
+
+    entry: Entry
+    target: Entry | None = None
+    links: tuple[str, ...] = ()
+
+
+class View(Protocol):
+    """One state of the project's files. All paths are relative to the project."""
+
+    def seen(self, path: str, witness: Witness) -> Seen | None:
+        """Digest what stands at a path, as an input; None when nothing does. Files that Git holds have Git's form."""
+
+    def expand(self, pattern: str, witness: Witness) -> Sequence[str]:
+        """Name what a glob matches, sorted; a folder that matches stands for all below it."""
+
+    def is_file(self, path: str) -> bool:
+        """Tell whether Git tracks, or would add, a file of this path."""
+
+    def is_dir(self, path: str) -> bool:
+        """Tell whether a file that Git tracks, or would add, lies below the path."""
+
+    def is_ignored(self, path: str) -> bool:
+        """Tell whether something stands there that Git ignores."""
+
+    def source(self, path: str) -> PySource:
+        """Analyse a Python file that Git tracks or would add."""
+
+    def glob(self, pattern: str) -> Sequence[str]:
+        """Name the files that Git tracks, or would add, matching a pattern or lying below a folder, sorted."""

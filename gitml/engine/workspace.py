@@ -1,0 +1,267 @@
+"""The outputs in the worktree: compared, set aside before a step writes, brought back or rescued afterwards.
+
+What happens to the files is written down before it happens (`$GIT_DIR/gitml/inflight/<run id>.json`), so that whoever
+takes the claims next can finish or undo it. Undoing is idempotent: each path is moved back by one rename, and a path
+whose set-aside copy is gone is left alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from gitml.engine.decide import OutputState
+from gitml.engine.sinks import DigestSink, GitForm, StoringSink
+from gitml.engine.view import Witness
+from gitml.hashing.file import digest_bytes
+from gitml.hashing.statcache import StatCache
+from gitml.hashing.tree import walk
+from gitml.model.step import Output
+from gitml.model.tree import Entry
+from gitml.store.atomic import write_atomically
+from gitml.store.beneath import parent_of, remove, remove_path
+from gitml.store.checkout import materialise
+from gitml.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """An output that was renamed to `aside` (a full path); `proven`: its bytes can be had again."""
+
+    path: str
+    aside: str
+    proven: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Inflight:
+    """One execution (`key`: of what) or restore (`key`: None) that has touched the worktree and is not finished."""
+
+    id: str
+    step: str
+    outputs: tuple[str, ...]
+    key: str | None = None
+    moves: tuple[Move, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rescued:
+    """A file that nobody could have made again; it now lies at `kept` (a full path)."""
+
+    path: str
+    kept: str
+
+
+class Workspace:
+    """Outputs below `root`; what is moved out of the way goes below `machine` (`$GIT_DIR/gitml`)."""
+
+    def __init__(self, root: str, machine: str, *, store: Store, cache: StatCache, git: GitForm) -> None:
+        self.root = root
+        self.machine = machine
+        self._store = store
+        self._cache = cache
+        self._git = git
+
+    def entry(self, path: str, witness: Witness | None = None) -> Entry | None:
+        """Digest an output as it stands; None when it is missing."""
+        sink = DigestSink(git=self._git, cache=self._cache, witness={} if witness is None else witness, keep_junk=True)
+        return walk(self.root, path, sink)
+
+    def compare(self, recorded: Mapping[str, Entry], witness: Witness | None = None) -> dict[str, OutputState]:
+        """Compare outputs with their record."""
+        states = {}
+        for path, entry in recorded.items():
+            found = self.entry(path, witness)
+            same = found is not None and (found.kind, found.digest) == (entry.kind, entry.digest)
+            states[path] = (
+                OutputState.SAME if same else OutputState.MISSING if found is None else OutputState.CHANGED
+            )
+        return states
+
+    def ingest(self, output: Output) -> Entry | None:
+        """Put an output into the store (or only digest it, where it is declared uncached); None when missing."""
+        if not output.cache:
+            return self.entry(output.path)
+        sink = StoringSink(git=self._git, root=self.root, cache=self._cache, objects=self._store.objects)
+        return walk(self.root, output.path, sink)
+
+    def set_aside(self, intent: Inflight, recorded: Mapping[str, Entry]) -> Inflight:
+        """Rename what stands at the outputs of `intent` out of the way, after writing down that it will be.
+
+        `recorded` are the outputs that the step's lock names: those that equal it can be made again by their step.
+        """
+        moves = []
+        for path in intent.outputs:
+            found = self.entry(path)
+            if found is not None:
+                proven = recorded.get(path) == found or self._store.holds({path: found})
+                moves.append(Move(path, self._aside(intent.id, path, len(moves)), proven))
+        inflight = replace(intent, moves=tuple(moves))
+        self._write(inflight)
+        for move in moves:
+            with parent_of(self.root, move.path) as (parent, name):
+                os.rename(name, move.aside, src_dir_fd=parent)
+        return inflight
+
+    def commit(self, inflight: Inflight) -> list[Rescued]:
+        """Drop what was set aside where its bytes can be had again, rescue the rest, and forget the execution."""
+        rescued = []
+        for move in inflight.moves:
+            if os.path.lexists(move.aside):
+                if move.proven:
+                    remove_path(move.aside)
+                else:
+                    rescued.append(Rescued(move.path, self._keep("rescued", inflight.id, move.path, move.aside)))
+        self._forget(inflight)
+        return rescued
+
+    def roll_back(self, inflight: Inflight) -> str | None:
+        """Keep partial outputs in `failed/<step>` and bring the previous ones back.
+
+        Gives the folder with the partial outputs, or None when there were none.
+        """
+        previous = {move.path: move for move in inflight.moves}
+        partial = []
+        for path in inflight.outputs:
+            move = previous.get(path)
+            brought_back = move is not None and not os.path.lexists(move.aside)
+            if not brought_back and os.path.lexists(os.path.join(self.root, path)):
+                partial.append(path)
+        kept = self._keep_partial(inflight, partial)
+        for move in inflight.moves:
+            if os.path.lexists(move.aside):
+                with parent_of(self.root, move.path, create=True) as (parent, name):
+                    os.rename(move.aside, name, dst_dir_fd=parent)
+        self._forget(inflight)
+        return kept
+
+    def _keep_partial(self, inflight: Inflight, paths: list[str]) -> str | None:
+        """Move what an execution left to `failed/<step>`; what a restore left is in the store and is dropped."""
+        if not paths or inflight.key is None:
+            self.discard(paths)
+            return None
+        failed = self.failed_folder(inflight.step)
+        if self._failed_id(inflight.step) != inflight.id:
+            remove_path(failed)
+            about = {"key": inflight.key, "run": inflight.id}
+            write_atomically(failed + ".json", json.dumps(about).encode(), tmp=os.path.join(self.machine, "tmp"))
+        for path in paths:
+            target = os.path.join(failed, path)
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            _move(os.path.join(self.root, path), target)
+        return failed
+
+    def discard(self, paths: Iterable[str]) -> None:
+        """Delete outputs that an attempt has left."""
+        for path in paths:
+            with parent_of(self.root, path, create=True) as (parent, name):
+                remove(parent, name)
+
+    def hand_over(self, step: str, key: str, paths: Iterable[str]) -> None:
+        """Copy to `paths` what the last failed execution of the same key left there; never across keys."""
+        if self._failed_about(step).get("key") != key:
+            return
+        for path in paths:
+            left = os.path.join(self.failed_folder(step), path)
+            full = os.path.join(self.root, path)
+            if os.path.isdir(left) and not os.path.islink(left):
+                shutil.copytree(left, full, symlinks=True)
+            elif os.path.lexists(left):
+                shutil.copy2(left, full, follow_symlinks=False)
+
+    def _failed_about(self, step: str) -> dict[str, object]:
+        try:
+            with open(self.failed_folder(step) + ".json", "rb") as file:
+                found = json.loads(file.read())
+        except FileNotFoundError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _failed_id(self, step: str) -> object:
+        return self._failed_about(step).get("run")
+
+    def restore(self, outputs: Mapping[str, Entry]) -> None:
+        """Write stored outputs to their paths, where nothing stands."""
+        for path, entry in outputs.items():
+            materialise(self._store.objects, entry, self.root, path)
+
+    def make_parents(self, outputs: Iterable[Output]) -> None:
+        """Make the folders that a step's outputs will stand in."""
+        for output in outputs:
+            with parent_of(self.root, output.path, create=True):
+                pass
+
+    def inflight(self) -> list[Inflight]:
+        """List executions that were not finished, here, by this process or by ones that died."""
+        folder = os.path.join(self.machine, "inflight")
+        try:
+            names = sorted(os.listdir(folder))
+        except FileNotFoundError:
+            return []
+        found = (self.read_inflight(name.removesuffix(".json")) for name in names if name.endswith(".json"))
+        return [inflight for inflight in found if inflight is not None]
+
+    def read_inflight(self, run_id: str) -> Inflight | None:
+        """Read what an execution wrote down; None when it is finished."""
+        try:
+            with open(self._journal(run_id), "rb") as file:
+                data = json.loads(file.read())
+        except FileNotFoundError:
+            return None
+        return Inflight(
+            id=run_id,
+            step=data["step"],
+            outputs=tuple(data["outputs"]),
+            key=data["key"],
+            moves=tuple(Move(path, aside, proven) for path, aside, proven in data["moves"]),
+        )
+
+    def failed_folder(self, step: str) -> str:
+        """Tell where a step's last partial outputs are kept."""
+        return os.path.join(self.machine, "failed", _folder_name(step))
+
+    def _aside(self, run_id: str, path: str, number: int) -> str:
+        """Choose a place in the same file system: below `machine`, else beside the output."""
+        folder = os.path.join(self.machine, "aside")
+        os.makedirs(folder, exist_ok=True)
+        full = os.path.join(self.root, path)
+        if os.lstat(full).st_dev == os.stat(folder).st_dev:
+            return os.path.join(folder, f"{run_id}-{number}")
+        return os.path.join(os.path.dirname(full), f".gitml-{run_id}-{number}")
+
+    def _keep(self, kind: str, run_id: str, path: str, source: str) -> str:
+        target = os.path.join(self.machine, kind, run_id, path)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        _move(source, target)
+        return target
+
+    def _write(self, inflight: Inflight) -> None:
+        moves = [[move.path, move.aside, move.proven] for move in inflight.moves]
+        data = {"step": inflight.step, "outputs": inflight.outputs, "key": inflight.key, "moves": moves}
+        write_atomically(self._journal(inflight.id), json.dumps(data).encode(), tmp=os.path.join(self.machine, "tmp"))
+
+    def _forget(self, inflight: Inflight) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._journal(inflight.id))
+
+    def _journal(self, run_id: str) -> str:
+        return os.path.join(self.machine, "inflight", run_id + ".json")
+
+
+def _folder_name(step: str) -> str:
+    plain = "".join(c if c.isalnum() or c in "_-=,+@" else "_" for c in step)
+    return plain if plain == step and len(plain) < 120 else f"{plain[:100]}~{digest_bytes(step.encode()).hex[:12]}"
+
+
+def _move(source: str, target: str) -> None:
+    try:
+        os.rename(source, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        shutil.move(source, target)

@@ -1,0 +1,226 @@
+"""The worktree as a view: the disk, Git's index for what Git holds, and the stat cache for what is known."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Callable, Mapping, Sequence
+
+from gitml.engine.sinks import DigestSink, GitForm, is_junk
+from gitml.engine.view import Seen, Witness
+from gitml.git.index import HeldFiles
+from gitml.hashing.file import digest_bytes, signature_of
+from gitml.hashing.pysource import ANALYSIS_VERSION, PySource, analyse
+from gitml.hashing.state import StateDatabase
+from gitml.hashing.statcache import StatCache
+from gitml.hashing.tree import walk
+from gitml.model.digest import Digest
+from gitml.model.glob import compile_glob
+from gitml.model.path import GLOB_CHARACTERS, is_within
+from gitml.model.tree import Entry, Kind
+
+_MEMO = f"pysource/{ANALYSIS_VERSION}"
+
+
+class WorktreeView:
+    """Files as they lie on disk below `root`.
+
+    `store_tree` is given each tree object of a folder input; it stores them, so that `why` can later name the
+    file that changed.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        *,
+        held: HeldFiles,
+        git: GitForm,
+        cache: StatCache,
+        database: StateDatabase,
+        store_tree: Callable[[bytes], Digest] | None = None,
+    ) -> None:
+        self.root = root
+        self._held = held
+        self._git = git
+        self._cache = cache
+        self._tree = store_tree or digest_bytes
+        self._sources = SourceMemo(database)
+        self._adds: dict[str, bool] = {}
+
+    def seen(self, path: str, witness: Witness) -> Seen | None:
+        """Digest an input; see `View.seen`."""
+        sink = DigestSink(git=self._git, cache=self._cache, witness=witness, tree=self._tree)
+        entry = walk(self.root, path, sink)
+        if entry is None:
+            witness[path] = None
+            return None
+        if entry.kind is Kind.SYMLINK:
+            return Seen(entry=entry, target=self._target(path, witness))
+        outward = (_leads_to(link, text) for link, text in sink.links.items())
+        return Seen(entry=entry, links=tuple(sorted({t for t in outward if t is not None and not is_within(t, path)})))
+
+    def expand(self, pattern: str, witness: Witness) -> Sequence[str]:
+        """Name what a glob matches on disk; see `View.expand`."""
+        matches = compile_glob(pattern)
+        deep = pattern.endswith("**")
+        found: list[str] = []
+        waiting = [_static_folder(pattern)]
+        while waiting:
+            folder = waiting.pop()
+            for path, status in self._members(folder, witness):
+                is_folder = stat.S_ISDIR(status.st_mode)
+                if matches(path) and not (deep and is_folder):
+                    found.append(path)
+                elif is_folder:
+                    waiting.append(path)
+        return sorted(found)
+
+    def is_file(self, path: str) -> bool:
+        """Tell whether Git tracks, or would add, a file that is on disk."""
+        full = os.path.join(self.root, path)
+        held = self._held.tracked.get(path)
+        if held is not None:
+            return not held.is_submodule and os.path.lexists(full)
+        if path not in self._adds:
+            self._adds[path] = os.path.isfile(full) and not self._held.ignored([path])
+        return self._adds[path]
+
+    def is_dir(self, path: str) -> bool:
+        """Tell whether a folder on disk holds something that Git tracks or would add."""
+        if not os.path.isdir(os.path.join(self.root, path)):
+            return False
+        return self._held.is_dir(path) or bool(self._held.would_add(path))
+
+    def is_ignored(self, path: str) -> bool:
+        """Tell whether something on disk is left out by Git."""
+        if path in self._held.tracked or self._held.is_dir(path):
+            return False
+        return os.path.lexists(os.path.join(self.root, path)) and bool(self._held.ignored([path]))
+
+    def source(self, path: str) -> PySource:
+        """Analyse a Python file, or remember what its bytes gave before."""
+        converted = self._git.converted(path)
+        digest = digest_bytes(converted) if converted is not None else self._cache.digest(path, held=True)[1]
+        return self._sources.get(digest, lambda: converted if converted is not None else self._read(path))
+
+    def glob(self, pattern: str) -> Sequence[str]:
+        """Name files that Git tracks or would add; see `View.glob`."""
+        if GLOB_CHARACTERS.isdisjoint(pattern):
+            if self.is_file(pattern):
+                return [pattern]
+            names = {*self._held.held_under(pattern), *self._held.would_add(pattern)}
+        else:
+            matches = compile_glob(pattern)
+            folder = _static_folder(pattern)
+            names = {n for n in (*self._held.held_under(folder), *self._held.would_add(folder)) if matches(n)}
+        return sorted(name for name in names if self.is_file(name))
+
+    def code_digest(self, path: str, witness: Witness) -> Digest:
+        """Digest a code file by its bytes in Git's form, following a symlink inside the project."""
+        seen = self.seen(path, witness)
+        if seen is None:
+            raise FileNotFoundError(path)
+        return (seen.target or seen.entry).digest
+
+    def stat(self, path: str, witness: Witness) -> None:
+        """Note how a path stands now."""
+        try:
+            witness[path] = signature_of(os.lstat(os.path.join(self.root, path)))
+        except (FileNotFoundError, NotADirectoryError):
+            witness[path] = None
+
+    def changed(self, witness: Mapping[str, object]) -> list[str]:
+        """Name the paths whose stat is no longer what a witness says, in its order."""
+        changed = []
+        for path, before in witness.items():
+            try:
+                now = signature_of(os.lstat(os.path.join(self.root, path)))
+            except (FileNotFoundError, NotADirectoryError):
+                now = None
+            if now != before:
+                changed.append(path)
+        return changed
+
+    def is_folder(self, path: str) -> bool:
+        """Tell whether a folder, not a link to one, is on disk."""
+        full = os.path.join(self.root, path)
+        return os.path.isdir(full) and not os.path.islink(full)
+
+    def save(self) -> None:
+        """Write what was learnt about sources to the state database."""
+        self._sources.save()
+
+    def _target(self, path: str, witness: Witness) -> Entry | None:
+        """Follow a link to its end. Outside the project it is raw data like any other, digested where it lies."""
+        final = os.path.realpath(os.path.join(self.root, path))
+        inside = os.path.relpath(final, self.root)
+        sink = DigestSink(git=self._git, cache=self._cache, witness=witness, tree=self._tree)
+        return walk(self.root, inside, sink)
+
+    def _members(self, folder: str, witness: Witness) -> list[tuple[str, os.stat_result]]:
+        full = os.path.join(self.root, folder)
+        try:
+            witness[folder] = signature_of(os.lstat(full))
+            with os.scandir(full) as members:
+                found = [(m.name if folder == "." else f"{folder}/{m.name}", m) for m in members]
+        except (FileNotFoundError, NotADirectoryError):
+            witness[folder] = None
+            return []
+        own = (".git", ".gitml")
+        return [(p, m.stat(follow_symlinks=False)) for p, m in found if not is_junk(p) and m.name not in own]
+
+    def _read(self, path: str) -> bytes:
+        with open(os.path.join(self.root, path), "rb") as file:
+            return file.read()
+
+
+class SourceMemo:
+    """Analyses of Python files by the digest of their bytes, kept in the state database."""
+
+    def __init__(self, database: StateDatabase) -> None:
+        self._database = database
+        self._stored: dict[bytes, bytes] | None = None
+        self._new: dict[bytes, bytes] = {}
+        self._open: dict[Digest, PySource] = {}
+
+    def get(self, digest: Digest, read: Callable[[], bytes]) -> PySource:
+        """Give the analysis of the bytes that `digest` names; `read` is called only where it is new."""
+        found = self._open.get(digest)
+        if found is None:
+            found = self._open[digest] = self._recall(digest) or self._analyse(digest, read())
+        return found
+
+    def save(self) -> None:
+        """Write what is new."""
+        if self._new:
+            new, self._new = self._new, {}
+            self._database.store_memos(_MEMO, new)
+
+    def _recall(self, digest: Digest) -> PySource | None:
+        if self._stored is None:
+            self._stored = self._database.memos(_MEMO)
+        data = self._stored.get(digest.raw)
+        return PySource.from_json(json.loads(data)) if data is not None else None
+
+    def _analyse(self, digest: Digest, data: bytes) -> PySource:
+        found = analyse(data)
+        if digest_bytes(data) == digest:  # else it was edited between the two reads: good for now, not for later
+            self._new[digest.raw] = json.dumps(found.to_json()).encode()
+        return found
+
+
+def _static_folder(pattern: str) -> str:
+    parts = pattern.split("/")
+    fixed = 0
+    while fixed < len(parts) - 1 and GLOB_CHARACTERS.isdisjoint(parts[fixed]):
+        fixed += 1
+    return "/".join(parts[:fixed]) or "."
+
+
+def _leads_to(link: str, text: bytes) -> str | None:
+    """Name where a relative link leads, lexically; None: out of the project."""
+    if text.startswith(b"/"):
+        return None
+    target = os.path.normpath(os.path.join(os.path.dirname(link), os.fsdecode(text)))
+    return None if target.startswith("..") else target

@@ -1,0 +1,188 @@
+"""Find a project and wire its parts: the only place that knows where everything lies."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import xxhash
+
+from gitml import __version__
+from gitml.engine.gitform import WorktreeGit
+from gitml.engine.locks import Locks
+from gitml.engine.observe import Observer
+from gitml.engine.snapshots import Snapshots
+from gitml.engine.stamp import FreshStamp
+from gitml.engine.workspace import Workspace
+from gitml.engine.world import Look, World
+from gitml.engine.worktree import WorktreeView
+from gitml.errors import UsageError
+from gitml.git.index import HeldFiles
+from gitml.git.repository import Repository, open_repository
+from gitml.hashing.clock import FileClock
+from gitml.hashing.state import StateDatabase
+from gitml.hashing.statcache import StatCache
+from gitml.manifest.codec import CODEC, from_json, to_json
+from gitml.manifest.load import MAX_BYTES, load
+from gitml.manifest.lockfile import FOLDER
+from gitml.model.pipeline import Pipeline
+from gitml.store.claims import Claims
+from gitml.store.store import Store
+
+_COMPILED = "pipeline"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Project:
+    """A folder with a `gitml.toml` (or `[tool.gitml]`) in a worktree.
+
+    `root`: absolute path. `prefix`: the same relative to the worktree, "" for its top. `machine`: `$GIT_DIR/gitml`, or a
+    folder below it for a project that is not at the top. `shared`: `$GIT_COMMON_DIR/gitml`.
+    """
+
+    repository: Repository
+    root: str
+    prefix: str
+    machine: str
+    shared: str
+    environ: Mapping[str, str]
+    database: StateDatabase
+    clock: FileClock
+    cache: StatCache
+    stamp: FreshStamp
+    store: Store = field(repr=False)
+
+    def pipeline(self) -> Pipeline:
+        """Compile the declaration, or take the compiled one while the files it came from have the same bytes.
+
+        Raises:
+            UsageError: The declaration is not valid.
+        """
+        value = self.database.memo(_COMPILED, _compiled_name())
+        if value is not None:
+            known = json.loads(value)
+            if all(self._fingerprint(path) == mark for path, mark in known["files"].items()):
+                return from_json(known["pipeline"])
+        return self._compile()
+
+    def world(self, pipeline: Pipeline, *, acting: bool) -> World:
+        """Wire the parts that the loop works on; `acting` also stores the tree objects of folder inputs."""
+        first = self._look(pipeline, acting=acting)
+        pictures = itertools.chain([first], iter(lambda: self._look(pipeline, acting=acting), None))
+        return World(
+            root=self.root,
+            machine=self.machine,
+            environ=self.environ,
+            pipeline=pipeline,
+            store=self.store,
+            locks=Locks(self.root, os.path.join(self.machine, "tmp")),
+            workspace=Workspace(
+                self.root, self.machine, store=self.store, cache=self.cache, git=WorktreeGit(first.held, self.root)
+            ),
+            paths=Claims(os.path.join(self.shared, "claims")),
+            keys=Claims(os.path.join(self.shared, "cache", "claims")),
+            look=pictures.__next__,
+        )
+
+    def close(self) -> None:
+        """Write what was learnt and close what is open."""
+        self.cache.flush()
+        self.database.close()
+        self.clock.close()
+
+    def _look(self, pipeline: Pipeline, *, acting: bool) -> Look:
+        held = HeldFiles(self.repository.git(self.environ), self.prefix)
+        view = WorktreeView(
+            self.root,
+            held=held,
+            git=WorktreeGit(held, self.root),
+            cache=self.cache,
+            database=self.database,
+            store_tree=self.store.objects.add_bytes if acting else None,
+        )
+        exclude = f"{self.prefix}/{FOLDER}" if self.prefix else FOLDER
+        return Look(
+            held=held,
+            view=view,
+            observer=Observer(pipeline, view, self.environ),
+            snapshots=Snapshots(self.repository.git(self.environ), held, exclude=exclude),
+        )
+
+    def _compile(self) -> Pipeline:
+        marks: dict[str, str | None] = {}
+
+        def read(path: str) -> bytes | None:
+            data = _read(os.path.join(self.root, path))
+            marks[path] = None if data is None else xxhash.xxh3_128_hexdigest(data)
+            return data
+
+        pipeline = load(read)
+        value = json.dumps({"files": marks, "pipeline": to_json(pipeline)}).encode()
+        self.database.store_memos(_COMPILED, {_compiled_name(): value}, replace_kind=True)
+        return pipeline
+
+    def _fingerprint(self, path: str) -> str | None:
+        data = _read(os.path.join(self.root, path))
+        return None if data is None else xxhash.xxh3_128_hexdigest(data)
+
+
+def open_project(folder: str, environ: Mapping[str, str]) -> Project:
+    """Find the project that a folder lies in: the nearest one upward, within the repository.
+
+    Raises:
+        UsageError: There is no repository, or no project in it.
+    """
+    repository = open_repository(folder, environ)
+    root = _find_root(os.path.realpath(folder), repository.worktree)
+    prefix = os.path.relpath(root, repository.worktree)
+    prefix = "" if prefix == "." else prefix
+    machine = os.path.join(repository.git_dir, "gitml")
+    if prefix:
+        machine = os.path.join(machine, "projects", prefix.replace("%", "%25").replace("/", "%2F"))
+    shared = os.path.join(repository.common_dir, "gitml")
+    database = StateDatabase(os.path.join(machine, "state.db"))
+    clock = FileClock(os.path.join(machine, "tmp"))
+    return Project(
+        repository=repository,
+        root=root,
+        prefix=prefix,
+        machine=machine,
+        shared=shared,
+        environ=environ,
+        database=database,
+        clock=clock,
+        cache=StatCache(root, database, clock),
+        stamp=FreshStamp(root, database, version=f"{__version__}/{CODEC}"),
+        store=Store.at(os.path.join(shared, "cache")),
+    )
+
+
+def _find_root(folder: str, top: str) -> str:
+    here = folder
+    while True:
+        if os.path.lexists(os.path.join(here, "gitml.toml")) or _declares(os.path.join(here, "pyproject.toml")):
+            return here
+        if here == top or os.path.dirname(here) == here:
+            raise UsageError(f"no gitml.toml in {folder}, nor in a folder above it", hint="gitml init")
+        here = os.path.dirname(here)
+
+
+def _declares(pyproject: str) -> bool:
+    data = _read(pyproject)
+    return data is not None and b"tool.gitml" in data
+
+
+def _read(path: str) -> bytes | None:
+    """Read a declaration; one that is far too large comes back as its first bytes, which the compiler refuses."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _compiled_name() -> bytes:
+    return f"{__version__}/{CODEC}".encode()

@@ -1,0 +1,153 @@
+"""Bring steps up to date."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from gitml.engine.act import settle_inflight
+from gitml.engine.card import environment_facts
+from gitml.engine.judge import Judge
+from gitml.engine.loop import Loop, Options, Result
+from gitml.engine.outcome import Executed, Kept
+from gitml.engine.report import Reporter
+from gitml.engine.resources import Machine, visible_gpus
+from gitml.engine.world import World
+from gitml.git.ignore import update_exclude
+from gitml.model.pipeline import Pipeline
+from gitml.project.preflight import check
+from gitml.project.project import Project
+from gitml.project.select import named_steps
+from gitml.project.status import stamp_if_fresh
+
+_DURATION = "duration"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """What the user asked for. `jobs`: CPUs to use at once; None: all that this process may use."""
+
+    names: Sequence[str] = ()
+    jobs: int | None = None
+    force: bool = False
+    keep_going: bool = False
+    downstream: bool = False
+    verify: Sequence[str] = ()
+    stream: bool = False
+
+
+@dataclass(slots=True)
+class Interrupts:
+    """Where a signal handler finds the loop to stop, once there is one."""
+
+    interrupt: Callable[[], None] | None = None
+    asked: bool = field(default=False)
+
+    def __call__(self) -> None:
+        """Stop the loop, or keep it from starting."""
+        self.asked = True
+        if self.interrupt is not None:
+            self.interrupt()
+
+
+def repro(project: Project, request: Request, reporter: Reporter, interrupts: Interrupts) -> Result:
+    """Run, restore or keep each wanted step.
+
+    Raises:
+        GitmlError: The declaration, a lock or the code is not valid; nothing was run.
+    """
+    if not (request.names or request.force or request.verify):
+        known = project.stamp.confirm(project.environ)
+        if known is not None:
+            return _all_kept(project, known, reporter)
+    pipeline = project.pipeline()
+    world = project.world(pipeline, acting=True)
+    judge = Judge(world, world.look())
+    options = _options(pipeline, request)
+    began_ns = project.clock.now_ns()
+    check(judge, sorted(options.wanted))
+    recover(world)
+    ignored = (o.path for step in pipeline.steps.values() for o in step.outputs if not o.git)
+    update_exclude(project.repository, ignored, project.prefix)
+    loop = Loop(
+        judge,
+        options,
+        machine_of(request, pipeline, project),
+        reporter,
+        environment_facts(project.environ),
+        _durations(project),
+    )
+    interrupts.interrupt = loop.interrupt
+    if interrupts.asked:
+        loop.interrupt()
+    result = loop.run()
+    judge.look.view.save()
+    _remember_durations(project, result)
+    if all(isinstance(outcome, Kept) for outcome in result.outcomes.values()) and not request.names:
+        stamp_if_fresh(project, judge, result.judgements, began_ns)
+    return result
+
+
+def recover(world: World) -> None:
+    """Finish or undo what earlier processes left half done, where nobody works on it any more."""
+    for inflight in world.workspace.inflight():
+        claims = []
+        for path in inflight.outputs:
+            claim = world.paths.attempt(f"{world.root}\0{path}")
+            if claim is None:
+                break
+            claims.append(claim)
+        else:
+            settle_inflight(world, inflight)
+            for claim in claims:
+                claim.release()
+            continue
+        for claim in claims:
+            claim.abandon()
+
+
+def machine_of(request: Request, pipeline: Pipeline, project: Project) -> Machine:
+    """Tell what may be used at once: `-j` CPUs (default: those this process may run on), GPUs, all memory."""
+    cpus = request.jobs or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    wants_memory = any(step.resources.memory for step in pipeline.steps.values())
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if wants_memory else 0
+    return Machine(cpus=cpus, gpus=visible_gpus(project.environ), memory=memory)
+
+
+def _options(pipeline: Pipeline, request: Request) -> Options:
+    verify = named_steps(pipeline, request.verify)
+    named = named_steps(pipeline, request.names) or verify or tuple(pipeline.steps)
+    wanted = pipeline.closure((*named, *verify), downstream=request.downstream)
+    forced = frozenset(named) if request.force else frozenset()
+    return Options(
+        wanted=wanted,
+        forced=forced,
+        verify=frozenset(verify),
+        keep_going=request.keep_going,
+        stream=request.stream,
+    )
+
+
+def _all_kept(project: Project, known: list[list[object]], reporter: Reporter) -> Result:
+    result = Result()
+    reporter.began(len(known))
+    for step, frozen in known:
+        kept = Kept(frozen=bool(frozen))
+        result.outcomes[str(step)] = kept
+        reporter.settled(str(step), kept)
+    return result
+
+
+def _durations(project: Project) -> dict[str, float]:
+    value = project.database.memo(_DURATION, b"steps")
+    return json.loads(value) if value is not None else {}
+
+
+def _remember_durations(project: Project, result: Result) -> None:
+    ran = {i: o.run.duration for i, o in result.outcomes.items() if isinstance(o, Executed)}
+    if ran:
+        value = json.dumps({**_durations(project), **ran}).encode()
+        project.database.store_memos(_DURATION, {b"steps": value})
+

@@ -1,0 +1,98 @@
+"""What is fresh, stale or unknown in the worktree. Writes nothing but derived caches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gitml.engine.drift import drifted
+from gitml.engine.judge import Judge, Judgement
+from gitml.engine.stamp import variable_digests
+from gitml.engine.survey import survey
+from gitml.engine.view import Witness
+from gitml.model.decision import Decision, Execute, Keep, Reason, Restore, Unknown
+from gitml.project.preflight import check
+from gitml.project.project import Project
+from gitml.project.select import named_steps
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """One step of the report.
+
+    `state`: fresh, stale (would execute), cached (stale, but the store has its result), unknown (waits for
+    `upstream`) or conflicted. `drift`: packages that changed since its run, by name, with both versions.
+    """
+
+    step: str
+    state: str
+    reasons: tuple[Reason, ...] = ()
+    upstream: tuple[str, ...] = ()
+    frozen: bool = False
+    drift: Mapping[str, tuple[str, str]]
+
+
+def status(project: Project, names: Sequence[str]) -> list[Row]:
+    """Judge the named steps and all they need, or all steps.
+
+    Raises:
+        GitmlError: The declaration, a lock or the code is not valid.
+    """
+    if not names:
+        known = project.stamp.confirm(project.environ)
+        if known is not None:
+            return [Row(step=str(step), state="fresh", frozen=bool(frozen), drift={}) for step, frozen in known]
+    pipeline = project.pipeline()
+    wanted = pipeline.closure(named_steps(pipeline, names)) if names else frozenset(pipeline.steps)
+    world = project.world(pipeline, acting=False)
+    judge = Judge(world, world.look())
+    began_ns = project.clock.now_ns()
+    check(judge, sorted(wanted))
+    found = survey(judge, wanted)
+    judge.look.view.save()
+    drift = drifted(world, {step_id: judgement.facts.key for step_id, judgement in found.items()})
+    if not names and not any(drift.values()):
+        stamp_if_fresh(project, judge, found, began_ns)
+    return [_row(step_id, judgement, drift.get(step_id, {})) for step_id, judgement in found.items()]
+
+
+def stamp_if_fresh(project: Project, judge: Judge, found: Mapping[str, Judgement], began_ns: int) -> None:
+    """Write down that all is fresh, with all that this rests on, so that the next call can confirm it by stat alone."""
+    pipeline = judge.world.pipeline
+    if len(found) != len(pipeline.steps):
+        return
+    if not all(isinstance(j.decision, Keep) and j.renamed_from is None for j in found.values()):
+        return
+    witness: Witness = {}
+    names: set[str] = set()
+    for step_id, judgement in found.items():
+        witness.update(judgement.witness)
+        names.update(pipeline.steps[step_id].env)
+        for probed in judgement.observation.discovery.probed:
+            if probed not in witness:
+                judge.look.view.stat(probed, witness)
+    for path in (*pipeline.files, "gitml.toml", "pyproject.toml", *project.outside(witness)):
+        judge.look.view.stat(path, witness)
+    rows = [[step_id, isinstance(j.decision, Keep) and j.decision.frozen] for step_id, j in found.items()]
+    project.stamp.write(
+        rows, witness, before_ns=began_ns, variables=variable_digests(sorted(names), project.environ)
+    )
+
+
+def _row(step_id: str, judgement: Judgement, drift: Mapping[str, tuple[str, str]]) -> Row:
+    state, reasons, upstream, frozen = describe(judgement.decision)
+    if judgement.conflicted:
+        state = "conflicted"
+    return Row(step=step_id, state=state, reasons=reasons, upstream=upstream, frozen=frozen, drift=drift)
+
+
+def describe(decision: Decision) -> tuple[str, tuple[Reason, ...], tuple[str, ...], bool]:
+    """Put a decision into the words of the report: state, reasons, upstream steps, frozen."""
+    if isinstance(decision, Keep):
+        return "fresh", (), (), decision.frozen
+    if isinstance(decision, Restore):
+        return "cached", decision.reasons, (), False
+    if isinstance(decision, Execute):
+        return "stale", decision.reasons, (), False
+    assert isinstance(decision, Unknown)
+    return "unknown", (), decision.upstream, False

@@ -1,0 +1,48 @@
+"""The local cache as one value: objects and runs under one root."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gitml.errors import DamagedError
+from gitml.model.digest import Digest
+from gitml.model.run import Run
+from gitml.model.tree import Entry
+from gitml.store.checkout import objects_of
+from gitml.store.objects import ObjectStore
+from gitml.store.runs import RunStore
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Store:
+    """Objects and runs, written in the order blobs, trees, run; read the other way."""
+
+    objects: ObjectStore
+    runs: RunStore
+
+    @classmethod
+    def at(cls, root: str) -> Store:
+        """Give the store below a folder, which need not exist yet."""
+        return cls(objects=ObjectStore(root), runs=RunStore(root))
+
+    def holds(self, outputs: Mapping[str, Entry]) -> bool:
+        """Tell whether all that these entries name can be had."""
+        try:
+            return all(objects_of(self.objects, entry) is None for entry in outputs.values())
+        except DamagedError:
+            return False
+
+    def servable(self, key: Digest, *, preferred: Mapping[str, Entry], present: Mapping[str, Entry]) -> Run | None:
+        """Find a run whose outputs may stand for a key.
+
+        Among several, the one with the `preferred` outputs (those that the lock names), else the newest. An output
+        that is not stored still counts when the worktree has it (`present`).
+        """
+        candidates = [run for run in self.runs.of_key(key) if run.servable]
+        candidates.sort(key=lambda run: run.outputs == preferred, reverse=True)
+        for run in candidates:
+            lacking = {path: entry for path, entry in run.outputs.items() if present.get(path) != entry}
+            if self.holds(lacking):
+                return run
+        return None
