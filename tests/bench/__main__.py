@@ -1,0 +1,111 @@
+"""`python -m tests.bench`: install the other tools, measure all of them, write one page."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import shlex
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from tests.bench import machine
+from tests.bench.bars import Extra, judge
+from tests.bench.load import Load, Shape
+from tests.bench.measure import Bench, Patience
+from tests.bench.report import Page
+from tests.bench.result import Case, Result
+from tests.bench.toolbox import Toolbox
+from tests.bench.tools.doit import Doit
+from tests.bench.tools.dvc import Dvc
+from tests.bench.tools.gitml import Gitml
+from tests.bench.tools.make import Make
+from tests.bench.tools.snakemake import Snakemake
+from tests.bench.tools.tool import Tool
+
+TOOLS: Mapping[str, Callable[[Toolbox], Tool]] = {
+    "gitml": lambda _: Gitml(),
+    "make": lambda _: Make(),
+    "doit": Doit,
+    "snakemake": Snakemake,
+    "dvc": Dvc,
+}
+DVC_LARGEST = 100  # steps, without --full
+
+
+def main() -> int:
+    """Measure, print the page and give the exit status."""
+    options = parse(sys.argv[1:])
+    toolbox = Toolbox(folder=Path(".bench/venv"))
+    if set(options.tools) - {"gitml", "make"}:
+        log("installing the other tools into .bench/venv")
+        toolbox.install()
+    tools = [TOOLS[name](toolbox) for name in options.tools]
+    # Steps and programs are looked up as a user's shell would, with gitml's environment activated.
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    folder = Path(tempfile.mkdtemp(prefix="gitml-bench-", dir=options.folder))
+    patience = Patience(count=options.count, budget=options.budget, limit=options.limit)
+    bench = Bench(folder=folder, patience=patience, log=log)
+    try:
+        results = measure_all(bench, tools, options)
+        extra = measure_extra(bench, Gitml()) if "gitml" in options.tools else Extra()
+    finally:
+        shutil.rmtree(folder)
+    bars = judge(results, extra)
+    page = Page(
+        machine=machine.describe(),
+        command=shlex.join(["python", "-m", "tests.bench", *sys.argv[1:]]),
+        versions={tool.name: tool.version() for tool in tools},
+        results=results,
+        bars=bars,
+    )
+    sys.stdout.write(str(page))
+    if options.output:
+        Path(options.output).write_text(str(page), encoding="utf-8")
+    return 1 if options.strict and not all(bar.met for bar in bars) else 0
+
+
+def parse(words: list[str]) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure gitml beside other tools.")
+    parser.add_argument("--tools", nargs="+", choices=TOOLS, default=list(TOOLS), help="which to measure")
+    parser.add_argument("--steps", nargs="+", type=int, default=[1, 100, 1000], help="sizes of the pipelines")
+    parser.add_argument("--shapes", nargs="+", type=Shape, default=list(Shape), help="chain, fan or both")
+    parser.add_argument("--count", type=int, default=5, help="samples of each figure, of which the best counts")
+    parser.add_argument("--budget", type=float, default=20, help="seconds after which a figure gets no more samples")
+    parser.add_argument("--limit", type=float, default=580, help="seconds after which a command is killed")
+    parser.add_argument("--full", action="store_true", help=f"give DVC more than {DVC_LARGEST} steps too")
+    parser.add_argument("--folder", help="where to work (default: the system's temporary folder)")
+    parser.add_argument("--output", help="Markdown file to write as well")
+    parser.add_argument("--strict", action="store_true", help="exit with 1 when a bar is not met")
+    return parser.parse_args(words)
+
+
+def measure_all(bench: Bench, tools: list[Tool], options: argparse.Namespace) -> dict[Case, Result]:
+    """Measure every case, tool after tool on the same load, so that a change of the machine's mood is shared."""
+    results: dict[Case, Result] = {}
+    for steps in options.steps:
+        for shape in options.shapes:
+            for tool in tools:
+                if tool.name == "dvc" and steps > DVC_LARGEST and not options.full:
+                    continue
+                results.update(bench.figures(tool, Load(steps=steps, shape=shape)))
+    return results
+
+
+def measure_extra(bench: Bench, gitml: Gitml) -> Extra:
+    """Measure what only the bars need."""
+    start_up = bench.start_up(gitml)
+    return dataclasses.replace(start_up, serial=bench.parallel(gitml, 1), parallel=bench.parallel(gitml, 2))
+
+
+def log(line: str) -> None:
+    """Tell how far it is."""
+    sys.stderr.write(line + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
