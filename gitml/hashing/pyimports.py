@@ -43,10 +43,19 @@ _CLOSING = frozenset((b")", b"]", b"}"))
 _LITERAL_CALLS = frozenset((b"import_module", b"__import__"))
 # A call of one of these loads code that its arguments name at run time.
 _LOADERS = frozenset(
-    (b"spec_from_file_location", b"SourceFileLoader", b"load_source", b"walk_packages", b"run_path", b"run_module")
+    (
+        b"addsitedir",
+        b"spec_from_file_location",
+        b"SourceFileLoader",
+        b"load_source",
+        b"walk_packages",
+        b"run_path",
+        b"run_module",
+    )
 )
 _READERS = frozenset((b"open", b"read", b"read_text", b"read_bytes"))
-_WATCHED = frozenset((b"import", b"from", b"exec", b"__all__")) | _LITERAL_CALLS | _LOADERS
+_SEARCH_PATH_CHANGES = frozenset((b"append", b"insert", b"extend"))
+_WATCHED = frozenset((b"import", b"from", b"exec", b"__all__", b"path")) | _LITERAL_CALLS | _LOADERS
 _PACKAGE_NAMES = frozenset((b"fromlist", b"level", b"globals", b"locals", b"None", b"="))
 
 
@@ -84,6 +93,9 @@ class _Scanner:
                 self._all(index + 1)
         elif before in (b"def", b"class"):
             pass
+        elif text == b"path":
+            if before == b"." and self._at(index - 2) == b"sys":
+                self._search_path(index)
         elif text in _LITERAL_CALLS:
             self._call(index, text)
         elif self._at(index + 1) == b"(":
@@ -91,6 +103,13 @@ class _Scanner:
             if text in _LOADERS or (text == b"exec" and before != b"." and reads):
                 self._cannot_follow(index)
         return index
+
+    def _search_path(self, index: int) -> None:
+        """Note `sys.path.insert(...)` and the like: what it makes importable is known only when it runs."""
+        if self._at(index + 1) == b"." and self._at(index + 2) in _SEARCH_PATH_CHANGES:
+            self._cannot_follow(index + 2)
+        elif self._at(index + 1) in (b"=", b"+=") or self.texts[index + 1 : index + 3] == [b"[", b":"]:
+            self._cannot_follow(index)
 
     def _plain(self, at: int) -> int:
         """Read `import a.b as c, d` after its first word."""
