@@ -7,6 +7,7 @@ declared paths and of edges.
 
 from __future__ import annotations
 
+import itertools
 import posixpath
 import unicodedata
 from bisect import bisect_left
@@ -49,7 +50,7 @@ def connect(instances: Sequence[Instance], names: Iterable[str], faults: list[Fa
     for instance in instances:
         step = instance.step
         before: set[str] = set()
-        for spot, path in zip(instance.inputs, step.inputs):
+        for spot, path in zip(instance.inputs, step.inputs, strict=True):
             makers = owners.makers(path)
             before |= makers
             if step.id in owners.certain(path):
@@ -74,7 +75,7 @@ class Owners:
         made = [
             _Made(output.path, instance.step.id, ("step", instance.step.name, *spot))
             for instance in instances
-            for spot, output in zip(instance.outputs, instance.step.outputs)
+            for spot, output in zip(instance.outputs, instance.step.outputs, strict=True)
         ]
         _refuse_shared(made, faults)
         self._exact = {one.path: one.step for one in made}
@@ -198,7 +199,8 @@ def _after(instances: Sequence[Instance], names: set[str], faults: list[Fault]) 
             families[instance.step.id].append(instance.step.id)
     resolved = {}
     for instance in instances:
-        step, ids = instance.step, set()
+        step = instance.step
+        ids: set[str] = set()
         for index, name in enumerate(step.after):
             at: Path = ("step", step.name, "after", index)
             ids.update(families.get(name, ()))
@@ -219,7 +221,7 @@ def _refuse_cycle(graph: Graph, instances: Sequence[Instance], owners: Owners, f
         return
     steps = {instance.step.id: instance.step for instance in instances}
     ring = [*cycle, cycle[0]]
-    reasons = [_reason(steps[there], here, owners) for here, there in zip(ring, ring[1:])]
+    reasons = [_reason(steps[there], here, owners) for here, there in itertools.pairwise(ring)]
     spot, _ = reasons[0]
     faults.append(
         Fault(

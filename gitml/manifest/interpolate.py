@@ -102,7 +102,7 @@ def in_words(texts: Sequence[str], scope: Mapping[str, Value]) -> tuple[str, ...
     for index, text in enumerate(texts):
         try:
             words += _argument(text, scope)
-        except Refused as refused:
+        except Refused as refused:  # noqa: PERF203 - the number of the element is known only here
             raise Refused(*(replace(fault, path=(index, *fault.path)) for fault in refused.faults)) from refused
     return tuple(words)
 
@@ -139,7 +139,7 @@ def _values(template: Template, scope: Mapping[str, Value]) -> Iterator[tuple[Ho
     for hole in template.holes:
         try:
             yield hole, lookup(scope, hole.names)
-        except Refused as refused:
+        except Refused as refused:  # noqa: PERF203 - the text of the expression is known only here
             raise Refused(*(replace(fault, within=hole.source) for fault in refused.faults)) from refused
 
 
@@ -174,7 +174,7 @@ def scalar_text(hole: Hole, value: Value) -> str:
 @functools.lru_cache(maxsize=1024)
 def _checked_for_shell(text: str) -> Template:
     template = parse(text)
-    for hole, inside in zip(template.holes, places(template.texts)):
+    for hole, inside in zip(template.holes, places(template.texts), strict=True):
         if inside is not None:
             raise _at(hole, f"{hole.source} stands inside {inside}", _shell_hint(inside))
     return template

@@ -116,7 +116,7 @@ def listing(of: Kind[T], name: str) -> Kind[tuple[T, ...]]:
         for index, element in enumerate(value):
             try:
                 good.append(of.read(element))
-            except Refused as refused:
+            except Refused as refused:  # noqa: PERF203 - every element is looked at
                 faults += (below((index,), fault) for fault in refused.faults)
         if faults:
             raise Refused(*faults)
@@ -153,6 +153,6 @@ MEMORY = Kind(
 )
 VARIABLE = Kind("variable", {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}, _variable)
 VERSION = Kind("version", {"type": "string", "pattern": r"^\d+(\.\d+)*$"}, _version)
-TEXTS = listing(FILLED, "list of strings")
-PATHS = listing(FILLED, "list of paths")
-VARIABLES = listing(VARIABLE, "list of variables")
+TEXTS: Kind[tuple[str, ...]] = listing(FILLED, "list of strings")
+PATHS: Kind[tuple[str, ...]] = listing(FILLED, "list of paths")
+VARIABLES: Kind[tuple[str, ...]] = listing(VARIABLE, "list of variables")

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from gitml import __version__
 from gitml.errors import UsageError
 from gitml.manifest import keys
+from gitml.manifest.environment import Environment, is_environment, read_environment
 from gitml.manifest.graph import connect
 from gitml.manifest.params import SUFFIXES, merge, parse, too_deep
 from gitml.manifest.positions import Path
-from gitml.manifest.problems import Fault, ManifestError, Source, refuse
-from gitml.manifest.steps import read_steps
+from gitml.manifest.problems import Fault, ManifestError, Source, nearest, refuse
+from gitml.manifest.steps import Instance, read_steps
 from gitml.manifest.table import Reader
 from gitml.manifest.text import MAX_BYTES, decode, parse_toml
 from gitml.model.path import PathError, check_path, is_glob
@@ -44,19 +45,20 @@ def load(read: Read) -> Pipeline:
     project = Reader(root.get(keys.PROJECT_TABLE), keys.PROJECT, ("project",))
     params, files = _params(read, source, root, project)
     instances = read_steps(steps := root.get(keys.STEPS_TABLE), params, faults)
-    graph = connect(instances, steps, faults)
+    graph = connect(instances, tuple(steps), faults)
     roots = tuple(_checked(project, ("roots", i), text) for i, text in enumerate(project.get(keys.ROOTS)))
-    environment = project.get(keys.ENVIRONMENT)
+    environment, packages = _packages(read, project, instances, faults)
     refuse(source, [*root.faults, *project.faults, *faults])
     after = graph.after
     return Pipeline(
-        files=(source.file, *files),
+        files=(source.file, *files, *([environment] if environment and packages else ())),
         steps={i.step.id: replace(i.step, after=after[i.step.id]) if i.step.id in after else i.step for i in instances},
         upstream=graph.upstream,
         order=graph.order,
         params=params,
         roots=roots,
         environment=environment,
+        packages=packages,
     )
 
 
@@ -85,8 +87,7 @@ def _find(read: Read) -> tuple[Source, dict[str, Any]]:
         raise UsageError("no gitml.toml, and no [tool.gitml] in pyproject.toml", hint="gitml init")
     source = Source(file=PYPROJECT, text=text, prefix=("tool", "gitml"))
     if not isinstance(table, dict):
-        refuse(source, [Fault(path=(), message="tool.gitml must be a table")])
-        raise TypeError(PYPROJECT)
+        raise ManifestError([source.problem(Fault(path=(), message="tool.gitml must be a table"))])
     return source, table
 
 
@@ -115,7 +116,7 @@ def _params(read: Read, source: Source, root: Reader, project: Reader) -> tuple[
     if path := too_deep(own):
         root.refuse(("params", *path[:1]), "values are nested deeper than 64 levels")
         own = {}
-    parts: list[tuple[str, dict[str, Value]]] = [(f"[params] of {source.file}", own)]
+    parts: list[tuple[str, Mapping[str, Value]]] = [(f"[params] of {source.file}", own)]
     files: list[str] = []
     spots: dict[str, int] = {}
     for index, text in enumerate(project.get(keys.PARAMS_FILES)):
@@ -146,6 +147,45 @@ def _read_params(read: Read, project: Reader, index: int, file: str, files: list
             project.refuse(at, f"there is no file {file}", value=True)
         return data
     return None
+
+
+def _packages(
+    read: Read, project: Reader, instances: Sequence[Instance], faults: list[Fault]
+) -> tuple[str | None, dict[str, Value]]:
+    """Find what each named package stands for; the file is read only where a package is named."""
+    text = project.get(keys.ENVIRONMENT)
+    file = _checked(project, ("environment",), text) if text else None
+    spots: dict[str, Path] = {}
+    for instance in instances:
+        step = instance.step
+        for index, name in enumerate(step.packages):
+            spots.setdefault(name, ("step", step.name, "packages", index))
+    if not spots:
+        return file, {}
+    locked = _environment(read, project, file) if file else None
+    if file is None:
+        hint = 'name the file that locks them: [project] environment = "uv.lock"'
+        at = next(iter(spots.values()))
+        faults.append(Fault(path=at, message="'packages' needs an environment", hint=hint, value=True))
+    if locked is None:
+        return file, {}
+    for name, at in spots.items():
+        if name not in locked.pins:
+            message = f"package '{name}' is not in {file}"
+            faults.append(Fault(path=at, message=message, hint=nearest(name, locked.pins), value=True))
+    return file, {name: locked.closure(name) for name in spots if name in locked.pins}
+
+
+def _environment(read: Read, project: Reader, file: str) -> Environment | None:
+    if not is_environment(file):
+        hint = "use uv.lock, poetry.lock, pylock.toml or a requirements.txt of '==' pins"
+        project.refuse(("environment",), f"{file} is not a lock file that gitml knows", hint, value=True)
+        return None
+    data = read(file)
+    if data is None:
+        project.refuse(("environment",), f"there is no file {file}", value=True)
+        return None
+    return read_environment(file, data)
 
 
 def _checked(reader: Reader, at: Path, text: str) -> str:

@@ -53,7 +53,7 @@ def _product(table: Mapping[str, object]) -> list[dict[str, Value]]:
         raise Refused(*faults)
     lists = [values for values in table.values() if isinstance(values, list)]
     _check_count(math.prod(len(values) for values in lists))
-    return [dict(zip(table, row)) for row in itertools.product(*lists)]
+    return [dict(zip(table, row, strict=True)) for row in itertools.product(*lists)]
 
 
 def _explicit(rows: Sequence[object]) -> list[dict[str, Value]]:

@@ -19,7 +19,13 @@ _SPACE = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _BLANK = re.compile(r"[ \t]*")
 _KEY = re.compile(r"""[ \t]*(?:"((?:\\.|[^"\\\n])*)"|'([^'\n]*)'|([A-Za-z0-9_-]+))[ \t]*""")
 _STRING = re.compile(
-    r'"""(?:\\.|[^\\])*?"{3,5}(?!")' r"|'''.*?'{3,5}(?!')" r'|"(?:\\.|[^"\\\n])*"' r"|'[^'\n]*'", re.DOTALL
+    r"""
+    "{3} (?:\\. | [^\\])*? "{3,5} (?!")     # in three quotes, of which up to two more may be the text's own
+    | '{3} .*? '{3,5} (?!')
+    | " (?:\\. | [^"\\\n])* "
+    | ' [^'\n]* '
+    """,
+    re.DOTALL | re.VERBOSE,
 )
 _SCALAR = re.compile(r"[^,\]}#\n\r]*")
 _SKIP = re.compile(r"""[\[\]{}]|#[^\n]*|["']|[^\[\]{}#"']+""")

@@ -15,6 +15,7 @@ from gitml.manifest.positions import Path
 from gitml.manifest.problems import Fault, nearest
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 class Refused(Exception):
@@ -36,7 +37,7 @@ def below(path: Path, fault: Fault) -> Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind(Generic[T]):
+class Kind(Generic[T_co]):
     """A kind of value: its name in the reference, its JSON Schema, and how raw data becomes one.
 
     `read` raises `Refused`.
@@ -44,16 +45,16 @@ class Kind(Generic[T]):
 
     name: str
     schema: Mapping[str, object]
-    read: Callable[[object], T]
+    read: Callable[[object], T_co]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Key(Generic[T]):
+class Key(Generic[T_co]):
     """One key of a table. `example` is TOML for the value."""
 
     name: str
-    kind: Kind[T]
-    default: T
+    kind: Kind[T_co]
+    default: T_co
     doc: str
     example: str
     required: bool = False

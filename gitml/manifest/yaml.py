@@ -11,7 +11,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.nodes import Node, ScalarNode, SequenceNode
 
 from gitml.manifest.positions import position_of
 from gitml.manifest.problems import ManifestError, at
@@ -81,7 +81,7 @@ class _Builder:
         if isinstance(node, SequenceNode):
             built = [self._build(child, depth + 1) for child in node.value]
             return [one[0] for one in built], _size(built), _levels(built)
-        return self._table(node, depth)
+        return self._table(node.value, depth)
 
     def _scalar(self, node: ScalarNode) -> Any:
         value = self.constructor.construct_object(node)
@@ -93,11 +93,11 @@ class _Builder:
             return datetime.datetime.fromisoformat(value.isoformat())
         return value
 
-    def _table(self, node: MappingNode, depth: int) -> tuple[Any, int, int]:
+    def _table(self, pairs: list[tuple[Node, Node]], depth: int) -> tuple[Any, int, int]:
         own: dict[str, Any] = {}
         merged: dict[str, Any] = {}
         built: list[tuple[Any, int, int]] = []
-        for key, child in node.value:
+        for key, child in pairs:
             one = self._build(child, depth + 1)
             built.append(one)
             if key.tag == _MERGE:

@@ -89,10 +89,7 @@ class _Translator:
         return expression + crossed + (rest[-1] or _SHOWN)
 
     def component(self, part: str) -> str:
-        if not part.startswith(tuple(GLOB_CHARACTERS)):
-            hidden = ""
-        else:
-            hidden = r"(?!\.)"
+        hidden = r"(?!\.)" if part[:1] in GLOB_CHARACTERS else ""
         pieces = [""]
         at = 0
         while at < len(part):
