@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import xxhash
 
 from gitml import __version__
+from gitml.engine.card import site_packages
 from gitml.engine.gitform import WorktreeGit
 from gitml.engine.locks import Locks
 from gitml.engine.observe import Observer
@@ -21,6 +22,7 @@ from gitml.engine.world import Look, World
 from gitml.engine.worktree import WorktreeView
 from gitml.errors import UsageError
 from gitml.git.index import HeldFiles
+from gitml.git.settings import attributes_files, exclude_files, read_settings
 from gitml.git.repository import Repository, open_repository
 from gitml.hashing.clock import FileClock
 from gitml.hashing.state import StateDatabase
@@ -28,6 +30,7 @@ from gitml.hashing.statcache import StatCache
 from gitml.manifest.codec import CODEC, from_json, to_json
 from gitml.manifest.load import MAX_BYTES, load
 from gitml.manifest.lockfile import FOLDER
+from gitml.model.path import parents
 from gitml.model.pipeline import Pipeline
 from gitml.store.claims import Claims
 from gitml.store.store import Store
@@ -86,6 +89,22 @@ class Project:
             keys=Claims(os.path.join(self.shared, "cache", "claims")),
             look=pictures.__next__,
         )
+
+    def outside(self, looked_at: Iterable[str]) -> list[str]:
+        """Name the files beside those looked at on which a verdict rests: what Git tracks and ignores, and how.
+
+        Absolute, or relative to the project. The folder of installed packages is one of them: drift is reported.
+        """
+        git = self.repository.git(self.environ)
+        settings = read_settings(git)
+        files = [git.index_file, *settings.files, *exclude_files(git, settings), *attributes_files(git, settings)]
+        folders = {self.root} | {os.path.join(self.root, f) for path in looked_at for f in parents(path)}
+        above = parents(self.prefix + "/x") if self.prefix else []
+        folders.update(os.path.join(self.repository.worktree, folder) for folder in above)
+        folders.add(self.repository.worktree)
+        rules = [os.path.join(folder, name) for folder in sorted(folders) for name in (".gitignore", ".gitattributes")]
+        packages = site_packages(self.environ)
+        return [*files, *rules, *([packages] if packages else [])]
 
     def close(self) -> None:
         """Write what was learnt and close what is open."""

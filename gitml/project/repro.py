@@ -14,13 +14,14 @@ from gitml.engine.loop import Loop, Options, Result
 from gitml.engine.outcome import Executed, Kept
 from gitml.engine.report import Reporter
 from gitml.engine.resources import Machine, visible_gpus
+from gitml.engine.survey import survey
 from gitml.engine.world import World
 from gitml.git.ignore import update_exclude
 from gitml.model.pipeline import Pipeline
 from gitml.project.preflight import check
 from gitml.project.project import Project
 from gitml.project.select import named_steps
-from gitml.project.status import stamp_if_fresh
+from gitml.project.status import Row, row_of, stamp_if_fresh
 
 _DURATION = "duration"
 
@@ -88,6 +89,21 @@ def repro(project: Project, request: Request, reporter: Reporter, interrupts: In
     if all(isinstance(outcome, Kept) for outcome in result.outcomes.values()) and not request.names:
         stamp_if_fresh(project, judge, result.judgements, began_ns)
     return result
+
+
+def plan(project: Project, request: Request) -> list[Row]:
+    """Say what `repro` would do: the same loop, not acting.
+
+    Raises:
+        GitmlError: The declaration, a lock or the code is not valid.
+    """
+    pipeline = project.pipeline()
+    world = project.world(pipeline, acting=False)
+    judge = Judge(world, world.look())
+    options = _options(pipeline, request)
+    check(judge, sorted(options.wanted))
+    found = survey(judge, options.wanted, forced=options.forced)
+    return [row_of(step_id, judgement, {}) for step_id, judgement in found.items()]
 
 
 def recover(world: World) -> None:

@@ -53,7 +53,7 @@ def status(project: Project, names: Sequence[str]) -> list[Row]:
     drift = drifted(world, {step_id: judgement.facts.key for step_id, judgement in found.items()})
     if not names and not any(drift.values()):
         stamp_if_fresh(project, judge, found, began_ns)
-    return [_row(step_id, judgement, drift.get(step_id, {})) for step_id, judgement in found.items()]
+    return [row_of(step_id, judgement, drift.get(step_id, {})) for step_id, judgement in found.items()]
 
 
 def stamp_if_fresh(project: Project, judge: Judge, found: Mapping[str, Judgement], began_ns: int) -> None:
@@ -79,7 +79,8 @@ def stamp_if_fresh(project: Project, judge: Judge, found: Mapping[str, Judgement
     )
 
 
-def _row(step_id: str, judgement: Judgement, drift: Mapping[str, tuple[str, str]]) -> Row:
+def row_of(step_id: str, judgement: Judgement, drift: Mapping[str, tuple[str, str]]) -> Row:
+    """Put a judgement into the words of the report."""
     state, reasons, upstream, frozen = describe(judgement.decision)
     if judgement.conflicted:
         state = "conflicted"

@@ -1,0 +1,82 @@
+"""`gitml repro`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from gitml.cli.options import json_option, project_here, quiet_option, steps_argument
+from gitml.cli.reporters import JsonReporter, LineReporter, QuietReporter
+from gitml.cli.status import show_rows
+from gitml.errors import EXIT_INTERRUPTED
+from gitml.project.repro import Interrupts, Request, plan, repro
+
+
+@click.command(epilog="Example: gitml repro evaluate -j 4 — bring `evaluate` and all it needs up to date, four at a time.")
+@steps_argument
+@click.option("-j", "--jobs", type=click.IntRange(min=1), help="CPUs to use at once.  [default: all]")
+@click.option("-n", "--dry-run", is_flag=True, help="Show what would run and why; run nothing.")
+@click.option("-f", "--force", is_flag=True, help="Run the named steps (or all) though they are fresh.")
+@click.option("-k", "--keep-going", is_flag=True, help="After a failure, go on with what does not need it.")
+@click.option("--downstream", is_flag=True, help="Also bring up to date what needs the named steps.")
+@click.option("--pull", is_flag=True, help="Ask remotes for results before running.")
+@click.option("--verify", metavar="STEP", multiple=True, help="Run a step again and compare with what is recorded.")
+@json_option
+@quiet_option
+def command(
+    steps: tuple[str, ...],
+    *,
+    jobs: int | None,
+    dry_run: bool,
+    force: bool,
+    keep_going: bool,
+    downstream: bool,
+    pull: bool,
+    verify: tuple[str, ...],
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Bring steps up to date: run what is stale, restore what the cache has, keep the rest.
+
+    STEP is a step, a family of a matrix, one instance (train@fold=0) or the path of an output. Without one, all steps.
+    """
+    if pull and not quiet:
+        click.echo("note: no remote is configured, so there is nothing to pull from", err=True)
+    stream = not (quiet or as_json)
+    request = Request(
+        names=steps,
+        jobs=jobs,
+        force=force,
+        keep_going=keep_going,
+        downstream=downstream,
+        verify=verify,
+        stream=stream,
+    )
+    if dry_run:
+        with project_here() as project:
+            rows = plan(project, request)
+        return show_rows(rows, as_json=as_json, quiet=quiet)
+    reporter: LineReporter | JsonReporter = JsonReporter() if as_json else QuietReporter() if quiet else LineReporter()
+    with project_here() as project, _signals() as interrupts:
+        result = repro(project, request, reporter, interrupts)
+    reporter.finished(result.exit_code)
+    return EXIT_INTERRUPTED if result.interrupted else result.exit_code
+
+
+@contextmanager
+def _signals() -> Iterator[Interrupts]:
+    """Turn Ctrl-C, a polite kill and a closed terminal into one orderly stop."""
+    interrupts = Interrupts()
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]  # nohup ignores SIGHUP
+    before = {number: signal.signal(number, lambda *_: interrupts()) for number in heard}
+    try:
+        yield interrupts
+    finally:
+        sys.stdout.flush()
+        for number, handler in before.items():
+            signal.signal(number, handler)
