@@ -88,7 +88,7 @@ OUTPUT_REMOTE = Key(
     name="remote", kind=optional(FILLED), default=None, doc="The remote that it goes to.", example='"models"'
 )
 OUTPUT = Table(
-    heading="output",
+    heading="Output tables",
     doc="An element of `outputs`, `metrics` or `plots`, where a path alone does not say enough.",
     keys=(OUTPUT_PATH, OUTPUT_GIT, OUTPUT_CACHE, OUTPUT_RESUME, OUTPUT_PUSH, OUTPUT_REMOTE),
 )
@@ -140,7 +140,9 @@ CODE_EXACT = Key(
     example="true",
 )
 CODE = Table(
-    heading="code", doc="An element of `code`, where a path alone does not say enough.", keys=(CODE_PATH, CODE_EXACT)
+    heading="Code tables",
+    doc="An element of `code`, where a path alone does not say enough.",
+    keys=(CODE_PATH, CODE_EXACT),
 )
 
 
@@ -164,7 +166,7 @@ CPUS = Key(name="cpus", kind=AMOUNT, default=1, doc="CPUs that one execution tak
 GPUS = Key(name="gpus", kind=COUNT, default=0, doc="GPUs that one execution takes.", example="1")
 MEMORY_KEY = Key(name="memory", kind=MEMORY, default=0, doc="Memory: bytes, or with a unit.", example='"2GiB"')
 RESOURCES_TABLE = Table(
-    heading="resources",
+    heading="Resources",
     doc="What one execution takes while it runs; steps run at the same time as far as the machine has it. Not keyed.",
     keys=(CPUS, GPUS, MEMORY_KEY),
 )
@@ -388,7 +390,7 @@ STEPS_TABLE = Key(
     example='{ hello = { run = "echo hello" } }',
 )
 MANIFEST = Table(
-    heading="manifest",
+    heading="Tables",
     doc="`gitml.toml`, or the tables below `[tool.gitml]` in `pyproject.toml`.",
     keys=(PROJECT_TABLE, PARAMS_TABLE, STEPS_TABLE),
 )
