@@ -21,8 +21,8 @@ say "Run it again: nothing has changed, so nothing runs."
 show gitml repro
 
 say "Train longer. gitml says what that makes stale, and why."
-show sed -i.before 's/epochs = 60/epochs = 80/' params.toml
-rm params.toml.before
+printf "$ sed -i 's/epochs = 60/epochs = 80/' params.toml\n"
+sed 's/epochs = 60/epochs = 80/' params.toml >params.new && mv params.new params.toml # -i differs between systems
 show gitml status
 show gitml why train@hidden=4
 
