@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from gitml.project.project import Project, open_project
+from gitml.project.place import Place, find_place
+
+if TYPE_CHECKING:
+    from gitml.project.project import Project
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -37,10 +40,17 @@ def complete_steps(ctx: click.Context, param: click.Parameter, incomplete: str) 
         return [name for name in names if name.startswith(incomplete)]
 
 
+def place_here() -> Place:
+    """Find the project of the current folder."""
+    return find_place(os.getcwd(), os.environ)
+
+
 @contextmanager
-def project_here() -> Iterator[Project]:
+def project_here(place: Place | None = None) -> Iterator[Project]:
     """Open the project of the current folder, and close it with what was learnt written down."""
-    project = open_project(os.getcwd(), os.environ)
+    from gitml.project.project import open_project  # loads the engine, which the fast path does without
+
+    project = open_project(place or place_here(), os.environ)
     try:
         yield project
     finally:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import click
 
-from gitml.cli.options import json_option, project_here, quiet_option, steps_argument
-from gitml.cli.reporters import JsonReporter, LineReporter, QuietReporter
-from gitml.cli.status import show_rows
-from gitml.errors import EXIT_INTERRUPTED
-from gitml.project.repro import Interrupts, Request, plan, repro
+from gitml.cli.options import json_option, place_here, project_here, quiet_option, steps_argument
+from gitml.errors import EXIT_INTERRUPTED, EXIT_OK
+from gitml.project.place import Place
+from gitml.project.quick import confirmed
+
+if TYPE_CHECKING:
+    from gitml.cli.reporters import JsonReporter, LineReporter
+    from gitml.project.repro import Interrupts, Request
 
 
-@click.command(epilog="Example: gitml repro evaluate -j 4 — bring `evaluate` and all it needs up to date, four at a time.")
+@click.command(
+    epilog="Example: gitml repro evaluate -j 4 — bring `evaluate` and all it needs up to date, four at a time."
+)
 @steps_argument
 @click.option("-j", "--jobs", type=click.IntRange(min=1), help="CPUs to use at once.  [default: all]")
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would run and why; run nothing.")
@@ -46,7 +53,12 @@ def command(
     """
     if pull and not quiet:
         click.echo("note: no remote is configured, so there is nothing to pull from", err=True)
-    stream = not (quiet or as_json)
+    place = place_here()
+    known = None if steps or force or verify else confirmed(place, os.environ)
+    if known is not None:
+        return _all_fresh(known, dry_run=dry_run, as_json=as_json, quiet=quiet)
+    from gitml.project.repro import Request
+
     request = Request(
         names=steps,
         jobs=jobs,
@@ -54,22 +66,57 @@ def command(
         keep_going=keep_going,
         downstream=downstream,
         verify=verify,
-        stream=stream,
+        stream=not (quiet or as_json),
     )
     if dry_run:
-        with project_here() as project:
-            rows = plan(project, request)
-        return show_rows(rows, as_json=as_json, quiet=quiet)
+        return _plan(place, request, as_json=as_json, quiet=quiet)
+    return _repro(place, request, as_json=as_json, quiet=quiet)
+
+
+def _all_fresh(known: list[tuple[str, bool]], *, dry_run: bool, as_json: bool, quiet: bool) -> int:
+    """Say that nothing is to be done: the most frequent answer, so it loads no more than it needs."""
+    if as_json and not dry_run:
+        from gitml.cli.reporters import JsonReporter
+        from gitml.engine.outcome import Kept
+
+        reporter = JsonReporter()
+        reporter.began(len(known))
+        for step, frozen in known:
+            reporter.settled(step, Kept(frozen=frozen))
+        reporter.finished(EXIT_OK)
+        return EXIT_OK
+    from gitml.cli.status import show_rows
+    from gitml.project.row import Row
+
+    rows = [Row(step=step, state="fresh", frozen=frozen) for step, frozen in known]
+    return show_rows(rows, as_json=as_json, quiet=quiet)
+
+
+def _plan(place: Place, request: Request, *, as_json: bool, quiet: bool) -> int:
+    from gitml.cli.status import show_rows
+    from gitml.project.repro import plan
+
+    with project_here(place) as project:
+        rows = plan(project, request)
+    return show_rows(rows, as_json=as_json, quiet=quiet)
+
+
+def _repro(place: Place, request: Request, *, as_json: bool, quiet: bool) -> int:
+    from gitml.cli.reporters import JsonReporter, LineReporter, QuietReporter
+    from gitml.project.repro import repro
+
     reporter: LineReporter | JsonReporter = JsonReporter() if as_json else QuietReporter() if quiet else LineReporter()
-    with project_here() as project, _signals() as interrupts:
+    with project_here(place) as project, _signals() as interrupts:
         result = repro(project, request, reporter, interrupts)
-    reporter.finished(result.exit_code)
+    reporter.finished(EXIT_INTERRUPTED if result.interrupted else result.exit_code)
     return EXIT_INTERRUPTED if result.interrupted else result.exit_code
 
 
 @contextmanager
 def _signals() -> Iterator[Interrupts]:
     """Turn Ctrl-C, a polite kill and a closed terminal into one orderly stop."""
+    from gitml.project.repro import Interrupts
+
     interrupts = Interrupts()
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]  # nohup ignores SIGHUP

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
 
 import click
 
-from gitml.cli.options import json_option, project_here, quiet_option, steps_argument
+from gitml.cli.options import json_option, place_here, project_here, quiet_option, steps_argument
 from gitml.cli.terminal import step_line
-from gitml.cli.words import reason_json, reasons_text
 from gitml.errors import EXIT_OK, EXIT_STALE
-from gitml.project.status import Row, status
+from gitml.project.quick import confirmed
+from gitml.project.row import Row
 
 _ORDER = ("fresh", "cached", "stale", "unknown", "conflicted")
 
@@ -28,8 +29,15 @@ _ORDER = ("fresh", "cached", "stale", "unknown", "conflicted")
 @quiet_option
 def command(steps: tuple[str, ...], *, check: bool, as_json: bool, quiet: bool) -> int:
     """Show which steps are fresh, stale (with reasons) or unknown. Runs nothing and writes nothing."""
-    with project_here() as project:
-        rows = status(project, steps)
+    place = place_here()
+    known = None if steps else confirmed(place, os.environ)
+    if known is not None:
+        rows = [Row(step=step, state="fresh", frozen=frozen) for step, frozen in known]
+    else:
+        from gitml.project.status import status
+
+        with project_here(place) as project:
+            rows = status(project, steps)
     show_rows(rows, as_json=as_json, quiet=quiet)
     return EXIT_STALE if check and any(row.state != "fresh" for row in rows) else EXIT_OK
 
@@ -61,6 +69,8 @@ def _text(row: Row) -> str:
     if row.state == "cached":
         parts.append("(will be restored)")
     if row.reasons:
+        from gitml.cli.words import reasons_text
+
         parts.append(" " + reasons_text(row.reasons))
     if row.upstream:
         parts.append(" waits for " + ", ".join(row.upstream[:3]))
@@ -72,6 +82,8 @@ def _text(row: Row) -> str:
 
 
 def _json(row: Row) -> dict[str, object]:
+    from gitml.cli.words import reason_json
+
     return {
         "step": row.step,
         "state": row.state,

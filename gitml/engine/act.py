@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,9 +18,11 @@ from gitml.engine.judge import Judge, Judgement
 from gitml.engine.metrics import read_metrics
 from gitml.engine.outcome import Busy, Executed, Failed, Kept, Outcome, Restored, Verified
 from gitml.engine.resources import Grant
+from gitml.engine.snapshots import Snapshots
 from gitml.engine.subpaths import declared_by_readers, inside_outputs
 from gitml.engine.workspace import Inflight
 from gitml.engine.world import World
+from gitml.manifest.lockfile import FOLDER
 from gitml.model.decision import Execute, Keep, Reason, Restore
 from gitml.model.digest import Digest
 from gitml.model.lock import LockEntry
@@ -28,7 +31,6 @@ from gitml.model.step import Role, Step
 from gitml.model.tree import Entry
 from gitml.model.value import to_json
 from gitml.store.claims import Claim, Claims
-
 
 _TAIL_LINES = 20
 _TAIL_BYTES = 16 << 10
@@ -62,6 +64,8 @@ class Actor:
         self._facts = facts
         self._log_started = log_started
         self._host = socket.gethostname()
+        self._guard = threading.Lock()
+        self._snapshots: Snapshots | None = None
         self._readers = declared_by_readers(world.pipeline)
 
     def act(self, wanted: Act) -> Outcome:
@@ -131,7 +135,7 @@ class Actor:
         self._sign(claims, step, run_id)
         recorded = judgement.lock.outputs if judgement.lock is not None else {}
         workspace = self._world.workspace
-        snapshot, branch = self._judge.look.snapshots.take(judgement.observation.witness, judgement.observation.discovery.found)
+        snapshot, branch = self._snapshot(judgement)
         with self._log(run_id) as (log, log_path), self._params_file(step, log_path) as params:
             paths = tuple(output.path for output in step.outputs)
             key = judgement.observation.key
@@ -150,6 +154,15 @@ class Actor:
                 run = self._card(judgement, run_id, ended, snapshot, branch)
                 run = replace(run, gpus=wanted.grant.gpus if wanted.grant else (), log=self._keep_log(step, log_path))
                 return self._conclude(_Ended(wanted, reasons, inflight, ended, run, log_path))
+
+    def _snapshot(self, judgement: Judgement) -> tuple[str, str | None]:
+        """Name the commit that the step runs from; a new look at the worktree starts with a new snapshot."""
+        look = self._judge.look
+        with self._guard:
+            if self._snapshots is None or self._snapshots.held is not look.held:
+                self._snapshots = Snapshots(look.held, exclude=look.held.in_worktree(FOLDER))
+            snapshots = self._snapshots
+        return snapshots.take(judgement.observation.witness, judgement.observation.discovery.found)
 
     def _conclude(self, end: _Ended) -> Outcome:
         """Take the outputs over, or undo, after the commands have ended."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gitml.engine.card import installed, site_packages
+from gitml.engine.installed import installed, site_packages
 from gitml.engine.world import World
 from gitml.model.digest import Digest
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -17,7 +18,7 @@ from gitml.model.step import Step
 from gitml.model.tree import Entry
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Judgement:
     """A decision with what it rests on. `renamed_from`: the orphaned lock (its path) that counts for the step."""
 
@@ -34,7 +35,7 @@ class Judgement:
         return self.facts.lock
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Upstream:
     """What is known of the outputs of upstream steps; see `Observer.observe`."""
 
@@ -52,6 +53,7 @@ class Judge:
         self.world = world
         self.look = look
         self._orphans: dict[str, LockEntry] | None = None
+        self._guard = threading.Lock()
 
     def judge(self, step: Step, upstream: Upstream = NOTHING_OPEN, *, force: bool = False) -> Judgement:
         """Decide about a step.
@@ -59,7 +61,8 @@ class Judge:
         Raises:
             GitmlError: Its lock is damaged or of a newer format, or its files cannot be observed.
         """
-        observation = self.look.observer.observe(step, produced=upstream.produced, unsettled=upstream.unsettled)
+        with self._guard:  # the import graph is shared by the loop and its workers
+            observation = self.look.observer.observe(step, produced=upstream.produced, unsettled=upstream.unsettled)
         lock, conflicted = self.world.locks.look(step)
         renamed = None
         if lock is None and not conflicted and not observation.unsettled:

@@ -22,7 +22,6 @@ from gitml.engine.resources import Grant, Machine, Pool
 from gitml.engine.schedule import Schedule
 from gitml.engine.tail import Tail
 from gitml.engine.workers import Done, Workers
-from gitml.engine.world import World
 from gitml.errors import EXIT_FAILED, GitmlError
 from gitml.model.decision import Execute, Keep
 from gitml.model.step import Step

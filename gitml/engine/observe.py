@@ -19,7 +19,7 @@ from gitml.model.tree import Entry
 from gitml.model.value import to_json
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Observation:
     """What a view says about a step at one moment.
 

@@ -38,7 +38,7 @@ def is_junk(path: str) -> bool:
     return name in JUNK or name.endswith((".pyc", ".pyo")) or name.startswith(".gitml-")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class DigestSink:
     """Digests inputs, leaving out junk; writes down what it looked at and the links it met."""
 
@@ -76,7 +76,7 @@ class DigestSink:
         return self.tree(data)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class StoringSink:
     """Puts outputs into the store while digesting them; nothing is left out."""
 

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 
-from gitml.git.command import Git
 from gitml.git.head import head
 from gitml.git.index import HeldFiles
 from gitml.git.snapshot import snapshot
@@ -25,9 +24,8 @@ class Snapshots:
     known to use are exact, others at most that old.
     """
 
-    def __init__(self, git: Git, held: HeldFiles, *, exclude: str) -> None:
-        self._git = git
-        self._held = held
+    def __init__(self, held: HeldFiles, *, exclude: str) -> None:
+        self.held = held
         self._exclude = exclude
         self._guard = threading.Lock()
         self._oid = ""
@@ -37,15 +35,15 @@ class Snapshots:
     def take(self, witness: Mapping[str, StatSignature | None], code: Iterable[str]) -> tuple[str, str | None]:
         """Give the commit's id and the branch; `code` names the files to include where Git does not track them."""
         with self._guard:
-            untracked = {path for path in code if path not in self._held.tracked}
-            used = [stat for path, stat in witness.items() if path in self._held.tracked or path in untracked]
+            untracked = {path for path in code if path not in self.held.tracked}
+            used = [stat for path, stat in witness.items() if path in self.held.tracked or path in untracked]
             if not self._is_good(used, untracked):
                 self._included |= untracked
                 taken_ns = time.time_ns() - _TICK_NS
-                include = [self._held.in_worktree(path) for path in sorted(self._included)]
-                self._oid = snapshot(self._git, include=include, exclude_prefixes=[self._exclude])
+                include = [self.held.in_worktree(path) for path in sorted(self._included)]
+                self._oid = snapshot(self.held.git, include=include, exclude_prefixes=[self._exclude])
                 self._taken_ns = taken_ns
-            return self._oid, head(self._git).branch
+            return self._oid, head(self.held.git).branch
 
     def _is_good(self, used: Iterable[StatSignature | None], untracked: set[str]) -> bool:
         if not self._oid or time.time_ns() - self._taken_ns > _GOOD_FOR_NS or not untracked <= self._included:

@@ -12,8 +12,8 @@ from gitml.engine.view import Seen, Witness
 from gitml.git.index import HeldFiles
 from gitml.hashing.file import digest_bytes, signature_of
 from gitml.hashing.pysource import ANALYSIS_VERSION, PySource, analyse
-from gitml.hashing.state import StateDatabase
 from gitml.hashing.statcache import StatCache
+from gitml.hashing.state import StateDatabase
 from gitml.hashing.tree import walk
 from gitml.model.digest import Digest
 from gitml.model.glob import compile_glob

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from gitml.engine.locks import Locks
 from gitml.engine.observe import Observer
-from gitml.engine.snapshots import Snapshots
 from gitml.engine.workspace import Workspace
 from gitml.engine.worktree import WorktreeView
 from gitml.git.index import HeldFiles
@@ -16,7 +15,7 @@ from gitml.store.claims import Claims
 from gitml.store.store import Store
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class World:
     """The parts that observing, deciding and acting share.
 
@@ -36,11 +35,10 @@ class World:
     look: Callable[[], Look]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Look:
     """One picture of the worktree: what Git holds does not change within it."""
 
     held: HeldFiles
     view: WorktreeView
     observer: Observer
-    snapshots: Snapshots

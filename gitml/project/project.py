@@ -1,4 +1,4 @@
-"""Find a project and wire its parts: the only place that knows where everything lies."""
+"""The composition root: wires configuration, Git, store, views and runner into a project."""
 
 from __future__ import annotations
 
@@ -11,52 +11,68 @@ from dataclasses import dataclass, field
 import xxhash
 
 from gitml import __version__
-from gitml.engine.card import site_packages
 from gitml.engine.gitform import WorktreeGit
+from gitml.engine.installed import site_packages
 from gitml.engine.locks import Locks
 from gitml.engine.observe import Observer
-from gitml.engine.snapshots import Snapshots
 from gitml.engine.stamp import FreshStamp
 from gitml.engine.workspace import Workspace
-from gitml.engine.world import Look, World
 from gitml.engine.worktree import WorktreeView
-from gitml.errors import UsageError
+from gitml.engine.world import Look, World
 from gitml.git.index import HeldFiles
+from gitml.git.repository import Repository
 from gitml.git.settings import attributes_files, exclude_files, read_settings
-from gitml.git.repository import Repository, open_repository
 from gitml.hashing.clock import FileClock
-from gitml.hashing.state import StateDatabase
 from gitml.hashing.statcache import StatCache
+from gitml.hashing.state import StateDatabase
 from gitml.manifest.codec import CODEC, from_json, to_json
 from gitml.manifest.load import MAX_BYTES, load
-from gitml.manifest.lockfile import FOLDER
 from gitml.model.path import parents
 from gitml.model.pipeline import Pipeline
+from gitml.project.place import Place
+from gitml.project.quick import stamp_of
 from gitml.store.claims import Claims
 from gitml.store.store import Store
 
 _COMPILED = "pipeline"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Project:
-    """A folder with a `gitml.toml` (or `[tool.gitml]`) in a worktree.
+    """One project with its parts; `place` says where it is."""
 
-    `root`: absolute path. `prefix`: the same relative to the worktree, "" for its top. `machine`: `$GIT_DIR/gitml`, or a
-    folder below it for a project that is not at the top. `shared`: `$GIT_COMMON_DIR/gitml`.
-    """
-
-    repository: Repository
-    root: str
-    prefix: str
-    machine: str
-    shared: str
+    place: Place
     environ: Mapping[str, str]
     database: StateDatabase
     clock: FileClock
     cache: StatCache
     stamp: FreshStamp
     store: Store = field(repr=False)
+
+    @property
+    def root(self) -> str:
+        """The project's folder, absolute."""
+        return self.place.root
+
+    @property
+    def repository(self) -> Repository:
+        """The Git repository that holds it."""
+        return self.place.repository
+
+    @property
+    def prefix(self) -> str:
+        """The project's folder relative to the worktree, "" for its top."""
+        return self.place.prefix
+
+    @property
+    def machine(self) -> str:
+        """`$GIT_DIR/gitml`: machine state of this worktree."""
+        return self.place.machine
+
+    @property
+    def shared(self) -> str:
+        """`$GIT_COMMON_DIR/gitml`: machine state of all worktrees."""
+        return self.place.shared
 
     def pipeline(self) -> Pipeline:
         """Compile the declaration, or take the compiled one while the files it came from have the same bytes.
@@ -122,12 +138,10 @@ class Project:
             database=self.database,
             store_tree=self.store.objects.add_bytes if acting else None,
         )
-        exclude = f"{self.prefix}/{FOLDER}" if self.prefix else FOLDER
         return Look(
             held=held,
             view=view,
             observer=Observer(pipeline, view, self.environ),
-            snapshots=Snapshots(self.repository.git(self.environ), held, exclude=exclude),
         )
 
     def _compile(self) -> Pipeline:
@@ -148,50 +162,19 @@ class Project:
         return None if data is None else xxhash.xxh3_128_hexdigest(data)
 
 
-def open_project(folder: str, environ: Mapping[str, str]) -> Project:
-    """Find the project that a folder lies in: the nearest one upward, within the repository.
-
-    Raises:
-        UsageError: There is no repository, or no project in it.
-    """
-    repository = open_repository(folder, environ)
-    root = _find_root(os.path.realpath(folder), repository.worktree)
-    prefix = os.path.relpath(root, repository.worktree)
-    prefix = "" if prefix == "." else prefix
-    machine = os.path.join(repository.git_dir, "gitml")
-    if prefix:
-        machine = os.path.join(machine, "projects", prefix.replace("%", "%25").replace("/", "%2F"))
-    shared = os.path.join(repository.common_dir, "gitml")
-    database = StateDatabase(os.path.join(machine, "state.db"))
-    clock = FileClock(os.path.join(machine, "tmp"))
+def open_project(place: Place, environ: Mapping[str, str]) -> Project:
+    """Wire a project. Nothing is read or written before it is needed."""
+    database = StateDatabase(place.database)
+    clock = FileClock(os.path.join(place.machine, "tmp"))
     return Project(
-        repository=repository,
-        root=root,
-        prefix=prefix,
-        machine=machine,
-        shared=shared,
+        place=place,
         environ=environ,
         database=database,
         clock=clock,
-        cache=StatCache(root, database, clock),
-        stamp=FreshStamp(root, database, version=f"{__version__}/{CODEC}"),
-        store=Store.at(os.path.join(shared, "cache")),
+        cache=StatCache(place.root, database, clock),
+        stamp=stamp_of(place, database),
+        store=Store.at(os.path.join(place.shared, "cache")),
     )
-
-
-def _find_root(folder: str, top: str) -> str:
-    here = folder
-    while True:
-        if os.path.lexists(os.path.join(here, "gitml.toml")) or _declares(os.path.join(here, "pyproject.toml")):
-            return here
-        if here == top or os.path.dirname(here) == here:
-            raise UsageError(f"no gitml.toml in {folder}, nor in a folder above it", hint="gitml init")
-        here = os.path.dirname(here)
-
-
-def _declares(pyproject: str) -> bool:
-    data = _read(pyproject)
-    return data is not None and b"tool.gitml" in data
 
 
 def _read(path: str) -> bytes | None:

@@ -59,10 +59,6 @@ def repro(project: Project, request: Request, reporter: Reporter, interrupts: In
     Raises:
         GitmlError: The declaration, a lock or the code is not valid; nothing was run.
     """
-    if not (request.names or request.force or request.verify):
-        known = project.stamp.confirm(project.environ)
-        if known is not None:
-            return _all_kept(project, known, reporter)
     pipeline = project.pipeline()
     world = project.world(pipeline, acting=True)
     judge = Judge(world, world.look())
@@ -144,16 +140,6 @@ def _options(pipeline: Pipeline, request: Request) -> Options:
         keep_going=request.keep_going,
         stream=request.stream,
     )
-
-
-def _all_kept(project: Project, known: list[list[object]], reporter: Reporter) -> Result:
-    result = Result()
-    reporter.began(len(known))
-    for step, frozen in known:
-        kept = Kept(frozen=bool(frozen))
-        result.outcomes[str(step)] = kept
-        reporter.settled(str(step), kept)
-    return result
 
 
 def _durations(project: Project) -> dict[str, float]:

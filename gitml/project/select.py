@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 
 from gitml.errors import UsageError
@@ -19,6 +18,8 @@ def named_steps(pipeline: Pipeline, names: Sequence[str]) -> tuple[str, ...]:
     for name in names:
         ids = pipeline.family(name) or _makers(pipeline, name)
         if not ids:
+            import difflib  # noqa: PLC0415 - 2 ms that only a mistake should cost
+
             known = sorted({*pipeline.steps, *(step.name for step in pipeline.steps.values())})
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"steps: {', '.join(known[:20]) or 'none'}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from gitml.engine.drift import drifted
 from gitml.engine.judge import Judge, Judgement
@@ -13,23 +12,8 @@ from gitml.engine.view import Witness
 from gitml.model.decision import Decision, Execute, Keep, Reason, Restore, Unknown
 from gitml.project.preflight import check
 from gitml.project.project import Project
+from gitml.project.row import Row
 from gitml.project.select import named_steps
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
-    """One step of the report.
-
-    `state`: fresh, stale (would execute), cached (stale, but the store has its result), unknown (waits for
-    `upstream`) or conflicted. `drift`: packages that changed since its run, by name, with both versions.
-    """
-
-    step: str
-    state: str
-    reasons: tuple[Reason, ...] = ()
-    upstream: tuple[str, ...] = ()
-    frozen: bool = False
-    drift: Mapping[str, tuple[str, str]]
 
 
 def status(project: Project, names: Sequence[str]) -> list[Row]:
@@ -38,10 +22,6 @@ def status(project: Project, names: Sequence[str]) -> list[Row]:
     Raises:
         GitmlError: The declaration, a lock or the code is not valid.
     """
-    if not names:
-        known = project.stamp.confirm(project.environ)
-        if known is not None:
-            return [Row(step=str(step), state="fresh", frozen=bool(frozen), drift={}) for step, frozen in known]
     pipeline = project.pipeline()
     wanted = pipeline.closure(named_steps(pipeline, names)) if names else frozenset(pipeline.steps)
     world = project.world(pipeline, acting=False)

@@ -1,0 +1,26 @@
+"""A line of a status report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gitml.model.decision import Reason
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """One step of the report.
+
+    `state`: fresh, stale (would execute), cached (stale, but the store has its result), unknown (waits for
+    `upstream`) or conflicted. `drift`: packages that changed since its run, by name, with both versions.
+    """
+
+    step: str
+    state: str
+    reasons: tuple[Reason, ...] = ()
+    upstream: tuple[str, ...] = ()
+    frozen: bool = False
+    drift: Mapping[str, tuple[str, str]] = field(default_factory=dict)
