@@ -88,11 +88,15 @@ class _Scanner:
             if before not in _STARTS:
                 return index  # `yield from`, `raise … from`
             return self._plain(index + 1) if text == b"import" else self._from(index + 1)
+        if before not in (b"def", b"class"):
+            self._name(index, text, before)
+        return index
+
+    def _name(self, index: int, text: bytes, before: bytes) -> None:
+        """Look at a name that may stand for an import."""
         if text == b"__all__":
             if before in _STARTS:
                 self._all(index + 1)
-        elif before in (b"def", b"class"):
-            pass
         elif text == b"path":
             if before == b"." and self._at(index - 2) == b"sys":
                 self._search_path(index)
@@ -102,7 +106,6 @@ class _Scanner:
             reads = not _READERS.isdisjoint(self._inside(index + 1))
             if text in _LOADERS or (text == b"exec" and before != b"." and reads):
                 self._cannot_follow(index)
-        return index
 
     def _search_path(self, index: int) -> None:
         """Note `sys.path.insert(...)` and the like: what it makes importable is known only when it runs."""
