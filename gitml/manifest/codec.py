@@ -60,7 +60,7 @@ def from_json(data: object) -> Pipeline:
         raise ValueError("not a compiled pipeline of this version")
     try:
         return _pipeline(data)
-    except (TypeError, KeyError, IndexError, AttributeError) as error:
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
         raise ValueError(f"a compiled pipeline is damaged: {error}") from error
 
 

@@ -39,14 +39,14 @@ def load(read: Read) -> Pipeline:
         UsageError: There is no declaration, or there are two.
     """
     source, raw = _find(read)
-    _check_version(source, raw)
     faults: list[Fault] = []
     root = Reader(raw, keys.MANIFEST)
     project = Reader(root.get(keys.PROJECT_TABLE), keys.PROJECT, ("project",))
+    _check_version(source, project.get(keys.MIN_VERSION))
     params, files = _params(read, source, root, project)
     instances = read_steps(steps := root.get(keys.STEPS_TABLE), params, faults)
     graph = connect(instances, tuple(steps), faults)
-    roots = tuple(_checked(project, ("roots", i), text) for i, text in enumerate(project.get(keys.ROOTS)))
+    roots = [_checked(project, ("roots", i), text) for i, text in enumerate(project.get(keys.ROOTS))]
     environment, packages = _packages(read, project, instances, faults)
     refuse(source, [*root.faults, *project.faults, *faults])
     after = graph.after
@@ -56,7 +56,7 @@ def load(read: Read) -> Pipeline:
         upstream=graph.upstream,
         order=graph.order,
         params=params,
-        roots=roots,
+        roots=tuple(root for root in roots if root),
         environment=environment,
         packages=packages,
     )
@@ -91,11 +91,9 @@ def _find(read: Read) -> tuple[Source, dict[str, Any]]:
     return source, table
 
 
-def _check_version(source: Source, raw: dict[str, Any]) -> None:
+def _check_version(source: Source, needed: str | None) -> None:
     """Refuse a file for a later gitml before anything else in it is judged: what it says may be new."""
-    project = raw.get("project")
-    needed = project.get("min_version") if isinstance(project, dict) else None
-    if isinstance(needed, str) and needed[:1].isdigit() and _version(needed) > _version(__version__):
+    if needed is not None and _version(needed) > _version(__version__):
         message = f"this project needs gitml {needed} or later; this is {__version__}"
         refuse(source, [Fault(path=("project", "min_version"), message=message, hint="upgrade gitml", value=True)])
 
@@ -121,8 +119,8 @@ def _params(read: Read, source: Source, root: Reader, project: Reader) -> tuple[
     spots: dict[str, int] = {}
     for index, text in enumerate(project.get(keys.PARAMS_FILES)):
         file = _checked(project, ("params", index), text)
-        data = _read_params(read, project, index, file, files)
-        if data is not None:
+        data = _read_params(read, project, index, file, files) if file else None
+        if file and data is not None:
             parts.append((file, parse(file, data)))
             files.append(file)
             spots[file] = index
@@ -163,7 +161,7 @@ def _packages(
     if not spots:
         return file, {}
     locked = _environment(read, project, file) if file else None
-    if file is None:
+    if not text:
         hint = 'name the file that locks them: [project] environment = "uv.lock"'
         at = next(iter(spots.values()))
         faults.append(Fault(path=at, message="'packages' needs an environment", hint=hint, value=True))
@@ -188,12 +186,14 @@ def _environment(read: Read, project: Reader, file: str) -> Environment | None:
     return read_environment(file, data)
 
 
-def _checked(reader: Reader, at: Path, text: str) -> str:
+def _checked(reader: Reader, at: Path, text: str) -> str | None:
+    """Give a path in its one spelling; None, and a fault, where it must not be looked at."""
     try:
         path = check_path(text)
-        if is_glob(path):
-            reader.refuse(at, "this path may not be a glob", value=True)
     except PathError as error:
         reader.refuse(at, str(error), value=True)
-        return text
+        return None
+    if is_glob(path):
+        reader.refuse(at, "this path may not be a glob", value=True)
+        return None
     return path

@@ -17,7 +17,7 @@ MOST_INSTANCES = 100_000
 _DEEPEST = 8
 _NAME = re.compile(r"[^\W\d][\w-]*")
 _PLAIN = re.compile(r"[\w./+-]+")
-_NUMBERLIKE = re.compile(r"[+-]?(?:0[xob][0-9a-f_]+|[\d._:+-]*(?:[eEtT][\d.:+-]*)?[zZ]?)", re.IGNORECASE)
+_NUMBERLIKE = re.compile(r"[+-]?(?:0[xob][0-9a-f_]+|\.?\d[\d._:+-]*(?:[et][\d.:+-]*)?z?)", re.IGNORECASE)
 _RESERVED = frozenset({"true", "false", "null", "none", "nan", "inf", "infinity"})
 
 

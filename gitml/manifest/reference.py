@@ -32,8 +32,8 @@ An expression is a dotted name: `${{ params.train.lr }}`, `${{ matrix.fold }}`, 
 
 Paths are `inputs`, `outputs`, `metrics`, `plots`, `code` and `cwd`.
 
-- In `run` a value is one shell-quoted word or a part of one (`--lr=${{ params.lr }}`), a list several words. Inside quotes,
-  backquotes, `${ }`, arithmetic, comments and here-documents it is refused.
+- In `run` a value is one shell-quoted word or a part of one (`--lr=${{ params.lr }}`), a list several words. Inside
+  quotes, backquotes, `${ }`, arithmetic, comments and here-documents it is refused.
 - In `argv` an element that is one expression with a list becomes as many words; else values become text.
 - In paths values become text. Lists are refused.
 - `true` and `false` are written so, numbers as Python writes them. Null and tables are refused.

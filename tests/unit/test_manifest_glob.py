@@ -70,9 +70,9 @@ def slow(pattern, path):
     return names(pattern.split("/"), path.split("/"))
 
 
-PATTERNS = st.lists(
-    st.one_of(st.just("**"), st.text("ab.*?", min_size=1, max_size=5)), min_size=1, max_size=5
-).map("/".join)
+PATTERNS = st.lists(st.one_of(st.just("**"), st.text("ab.*?", min_size=1, max_size=5)), min_size=1, max_size=5).map(
+    "/".join
+)
 PATHS = st.lists(st.text("ab.", min_size=1, max_size=5), min_size=1, max_size=6).map("/".join)
 
 
