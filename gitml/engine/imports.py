@@ -1,14 +1,15 @@
 """Follows the static imports of Python files through the repository, as CPython's path finder would.
 
-Where a name is looked up, each folder of the search path is asked in order for a package (`name/__init__.py`), an
-extension module, and a module (`name.py`); folders without `__init__.py` are portions of a namespace package and
-count only when no folder of the path has one of those (PEP 420). Names that are nowhere in the repository are
-installed or standard modules, and no concern of ours.
+Where a name is looked up, each folder of the search path is asked in order for a package (`name/__init__.py`), a
+module (`name.py`) and an extension module; folders without `__init__.py` are portions of a namespace package and
+count only when no folder of the path has one of those (PEP 420). CPython would take an extension before a module of
+the same name; there it was built from it, and the source is what Git holds. Names that are nowhere in the repository
+are installed or standard modules, and no concern of ours.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from gitml.engine.code import Files, Imported, Unfollowed
 from gitml.hashing.pyimports import Import
 from gitml.hashing.pysource import PySource
 
+# Names with a platform's tag are asked for inside packages alone: 24 more questions for each name that is no file.
 _UNTAGGED = (".so", ".abi3.so")
 _TAGGED = tuple(
     f".cpython-3{minor}-{platform}.so"
@@ -56,9 +58,9 @@ class Edge(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """What loading one file leads to."""
+    """What loading one file leads to; `edges` by their target, in the order of the text."""
 
-    edges: tuple[Edge, ...]
+    edges: Mapping[Module, Edge]
     dynamic: tuple[Unfollowed, ...]
     probed: frozenset[str]
 
@@ -77,7 +79,7 @@ class Graph:
         if found is None:
             leaf = not module.path.endswith(".py")
             found = (
-                Links((), (), frozenset())
+                Links({}, (), frozenset())
                 if leaf
                 else self.resolve(module, self.files.source(module.path), module.path)
             )
@@ -86,7 +88,7 @@ class Graph:
 
     def resolve(self, module: Module, source: PySource, shown: str | None) -> Links:
         """Resolve the imports of a source that stands for `module`; `shown` is the path that messages name."""
-        edges: list[Edge] = []
+        edges: dict[Module, Edge] = {}
         dynamic = [Unfollowed(shown, line, text) for line, text in source.dynamic]
         probed: set[str] = set()
         for statement in source.imports:
@@ -96,8 +98,9 @@ class Graph:
                 continue
             for wanted in self._wanted(module.search, name, statement.names, probed):
                 via = Imported(shown, statement.line, wanted)
-                edges.extend(self._edges(module.search, wanted, via, probed))
-        return Links(tuple(edges), tuple(dynamic), frozenset(probed))
+                for edge in self._edges(module.search, wanted, via, probed):
+                    edges.setdefault(edge.target, edge)
+        return Links(edges, tuple(dynamic), frozenset(probed))
 
     def place(self, search: Search, name: str, probed: set[str]) -> Place | None:
         """Find a dotted name; None when it is not in the repository. What was asked for is added to `probed`."""
@@ -147,7 +150,7 @@ class Graph:
         portions = []
         for folder in folders:
             stem = last if folder == "." else f"{folder}/{last}"
-            for candidate in (stem + "/__init__.py", *(stem + s for s in (*_UNTAGGED, *tagged)), stem + ".py"):
+            for candidate in (stem + "/__init__.py", stem + ".py", *(stem + s for s in (*_UNTAGGED, *tagged))):
                 asked.add(candidate)
                 held = self.files.is_file(candidate)
                 if held or self.files.is_ignored(candidate):
