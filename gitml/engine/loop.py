@@ -198,13 +198,21 @@ class Loop:
         return None
 
     def _stream(self, step: Step) -> None:
-        while data := self._tail.news(step):
+        for data in self._tail.news(step):
             self._reporter.output(step.id, data)
+
+    def _stream_rest(self, step: Step) -> None:
+        """Pass on a step's last words, where it was alone or had been heard before."""
+        if self._options.stream and (not self._active or self._tail.was_heard(step)):
+            for data in self._tail.rest(step):
+                self._reporter.output(step.id, data)
+        self._tail.ended(step)
 
     def _end(self, done: Done) -> None:
         step = done.act.judgement.observation.step
         turn, grant = self._active.pop(step.id)
         self._pool.give_back(grant)
+        self._stream_rest(step)
         if isinstance(done.outcome, (GitmlError, OSError)):
             self._fail(step, done.outcome)
         elif isinstance(done.outcome, Busy):

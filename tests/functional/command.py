@@ -186,7 +186,7 @@ def wait_until(true: Callable[[], bool], *, what: str, seconds: float = 20.0) ->
 
 
 def listing(root: Path, *, without: tuple[str, ...] = ()) -> dict[str, tuple[int, bytes]]:
-    """Everything below a folder, by path: mode and bytes (of a link: its text). `without`: paths left out, by prefix."""
+    """Everything below a folder, by path: mode and bytes (of a link: its text), but paths that begin with `without`."""
     found: dict[str, tuple[int, bytes]] = {}
     for folder, folders, files in os.walk(root):
         for name in (*folders, *files):
