@@ -36,13 +36,15 @@ import struct
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from gitml.hashing.pyfstring import fstring_end
+from gitml.hashing.pytoken import CLOSES, CLOSING, F_PREFIX, F_STARTED, TOKEN, WORD, Refused
+
 HEADER = b"gitml-py/1\n"
 LINE = b"\n"
 INDENT = b"\n+"
 DEDENT = b"\n-"
 
 _MAX_INDENTS = 100  # CPython's own limit
-_MAX_NESTED = 100  # CPython takes 150 f-strings in one another; below Python's recursion limit by a wide margin
 
 
 class LexError(ValueError):
@@ -64,62 +66,14 @@ class Tokens(NamedTuple):
     lines: list[tuple[int, int]]
 
 
-# The patterns. `_SKIP` is what may stand before any token; a newline belongs to it when no token follows on its line.
-_TYPE = rb"[ \t]*type:(?![ \t]*ignore(?![A-Za-z0-9_]))"
-_SKIP = rb"(?:[ \t\f]+|\\\n|\n(?=[ \t\f]*(?:[\n#]|\Z))|#(?!" + _TYPE + rb")[^\n]*)*"
-_WORD = rb"[A-Za-z_\x80-\xff][A-Za-z0-9_\x80-\xff]*"
-_DIGITS = rb"[0-9](?:_?[0-9])*"
-_NUMBER = (
-    rb"0[xX](?:_?[0-9a-fA-F])+|0[bB](?:_?[01])+|0[oO](?:_?[0-7])+"
-    rb"|(?:" + _DIGITS + rb"(?:\.(?:" + _DIGITS + rb")?)?|\." + _DIGITS + rb")(?:[eE][-+]?" + _DIGITS + rb")?[jJ]?"
-)
-_OPERATOR = rb"\.\.\.|\*\*=?|//=?|<<=?|>>=?|<>|->|:=|!=|[-+*/%&|^@=<>]=|[-+*/%&|^@=<>:,;.~]"  # longest first
-_STRING = (
-    rb"(?:[uU]|[bB][rR]?|[rR][bB]?)?(?:"
-    rb"'(?!'')[^'\\\n]*(?:\\.[^'\\\n]*)*'"
-    rb'|"(?!"")[^"\\\n]*(?:\\.[^"\\\n]*)*"'
-    rb"|'''[^'\\]*(?:(?:\\.|'(?!''))[^'\\]*)*'''"
-    rb'|"""[^"\\]*(?:(?:\\.|"(?!""))[^"\\]*)*""")'
-)
-_F_PREFIX = rb"(?:[fFtT][rR]?|[rR][fFtT])"
-# Four of five f-strings hold no quote, brace or backslash in a field; they need no state.
-_F_SIMPLE = _F_PREFIX + (
-    rb"(?:'(?!'')[^'\\\n{}]*(?:(?:\{[^'\"\\\n{}#]*\}|\{\{|\}\}|\\[^N{}])[^'\\\n{}]*)*'"
-    rb'|"(?!"")[^"\\\n{}]*(?:(?:\{[^\'"\\\n{}#]*\}|\{\{|\}\}|\\[^N{}])[^"\\\n{}]*)*")'
-)
-_F_START = _F_PREFIX + rb"(?:'''|\"\"\"|'|\")"
-_END_OF_WORD = rb"(?![A-Za-z0-9_\x80-\xff'\"])"  # most words; one before a quote may be a prefix
-_TOKEN = re.compile(
-    _SKIP
-    + rb"(?:("
-    + b"|".join(
-        (_WORD + _END_OF_WORD, rb"[()\[\]{}]", rb"\n[ \t\f]*(?![ \t\f\\])", rb"(?!\.[0-9])(?:" + _OPERATOR + rb")")
-    )
-    + b"|"
-    + b"|".join((_STRING, _NUMBER, _F_SIMPLE))
-    + rb")|("  # what is left to code
-    + b"|".join((_F_START, _WORD, rb"#[^\n]*", rb"\Z", rb"."))
-    + rb"))",
-    re.DOTALL,
-)
-_F_STARTED = re.compile(_F_START + rb"\Z")
-_F_LITERAL = {  # what ends a run of literal text in an f-string, by its quotes
-    quotes: re.compile(rb"[^{}\\" + quotes[:1] + (b"\\n" if len(quotes) == 1 else b"") + rb"]*")
-    for quotes in (b"'", b'"', b"'''", b'"""')
-}
 _KIND = re.compile(
-    rb"(?P<N>" + _WORD + rb"\Z)|(?P<S>(?:[uU]|[bB][rR]?|[rR][bB]?)?['\"])|(?P<F>" + _F_PREFIX + rb"['\"])"
+    rb"(?P<N>" + WORD + rb"\Z)|(?P<S>(?:[uU]|[bB][rR]?|[rR][bB]?)?['\"])|(?P<F>" + F_PREFIX + rb"['\"])"
     rb"|(?P<number>\.?[0-9])|(?P<C>\n?#)|(?P<O>)"
 )
 _MARKS = {LINE: b"n\0\0\0\0", INDENT: b"i\0\0\0\0", DEDENT: b"d\0\0\0\0"}
-_CLOSES = {b"(": b")", b"[": b"]", b"{": b"}"}
-_CLOSING = frozenset(_CLOSES.values())
 _QUOTES = (b"'", b'"')
-_MAY_STAND_IN_FIELD = re.compile(rb"[!\n#]|" + _WORD)
-_NAMED = re.compile(rb"\\N\{[^{}]*\}")
 _COOKIE = re.compile(rb"[ \t\f]*#[^\n]*?coding[:=][ \t]*([-\w.]+)")
 _BLANK_OR_COMMENT = re.compile(rb"[ \t\f]*(?:#[^\n]*)?(?:\n|\Z)")
-_UTF8 = re.compile(rb"utf[-_]?8(?:[-_]sig)?\Z", re.IGNORECASE)
 _SHEBANG = re.compile(rb"#![^\n]*")
 _BLOCK = re.compile(rb"^# /// [a-zA-Z0-9-]+\n(?:#(?: [^\n]*)?\n)+# ///$", re.MULTILINE)
 
@@ -170,7 +124,7 @@ def _refusal(source: bytes) -> str | None:
     for _ in range(2):
         cookie = _COOKIE.match(source, at)
         if cookie:
-            if not _UTF8.match(cookie[1]):
+            if not _is_utf8(cookie[1]):
                 return f"its encoding is {cookie[1].decode('ascii', 'replace')}"
             break
         blank = _BLANK_OR_COMMENT.match(source, at)
@@ -182,6 +136,12 @@ def _refusal(source: bytes) -> str | None:
     except UnicodeDecodeError:
         return "it is not UTF-8"
     return None
+
+
+def _is_utf8(name: bytes) -> bool:
+    """Tell whether a declared encoding is UTF-8 by CPython's own rule (`utf-8-unix` is)."""
+    name = name.lower().replace(b"_", b"-")
+    return name in (b"utf8", b"utf-8") or name.startswith(b"utf-8-")
 
 
 class _Encoded(dict[bytes, bytes]):
@@ -197,15 +157,6 @@ def _kind(text: bytes) -> bytes:
     found = _KIND.match(text)
     name = found.lastgroup if found else None
     return b"0" if name == "number" else (name or "O").encode()
-
-
-class _Refused(Exception):
-    """What is wrong at an offset; `lex` makes a `LexError` of it."""
-
-    def __init__(self, why: str, at: int) -> None:
-        super().__init__(why)
-        self.why = why
-        self.at = at
 
 
 class _Lexer:
@@ -228,7 +179,7 @@ class _Lexer:
         try:
             while at is not None:
                 at = self._span(at)
-        except _Refused as refused:
+        except Refused as refused:
             raise LexError(refused.why, self._line(refused.at), self._tokens()) from None
         return self._tokens()
 
@@ -246,16 +197,16 @@ class _Lexer:
         """Read up to the end (None), or over a token that the pattern leaves to code (the offset to go on from)."""
         append = self.texts.append
         plain = self.plain
-        for match in _TOKEN.finditer(self.source, start):
+        for match in TOKEN.finditer(self.source, start):
             text = match[1]
             if text in plain:
                 append(text)
-            elif text in _CLOSES:
-                self.open.append(_CLOSES[text])
+            elif text in CLOSES:
+                self.open.append(CLOSES[text])
                 append(text)
-            elif text in _CLOSING:
+            elif text in CLOSING:
                 if not self.open or self.open.pop() != text:
-                    raise _Refused("a bracket does not match", match.start(1))
+                    raise Refused("a bracket does not match", match.start(1))
                 append(text)
             elif text is None:
                 end = self._odd(match[2], match)
@@ -280,7 +231,7 @@ class _Lexer:
         width = _width(margin)
         if width[0] > self.indents[-1][0]:
             if width[1] <= self.indents[-1][1] or len(self.indents) >= _MAX_INDENTS:
-                raise _Refused("tabs and spaces are mixed, or the nesting is too deep", at + 1)
+                raise Refused("tabs and spaces are mixed, or the nesting is too deep", at + 1)
             self.indents.append(width)
             self.texts.append(INDENT)
             return
@@ -288,7 +239,7 @@ class _Lexer:
             self.indents.pop()
             self.texts.append(DEDENT)
         if width != self.indents[-1]:
-            raise _Refused("the indentation matches no outer level", at + 1)
+            raise Refused("the indentation matches no outer level", at + 1)
 
     def _odd(self, text: bytes, match: re.Match[bytes]) -> int | None:
         """Take a token that the pattern could not; give the offset to go on from."""
@@ -296,8 +247,8 @@ class _Lexer:
         if not text:
             self._finish(match)
             return None
-        if _F_STARTED.match(text):
-            end = _fstring_end(self.source, text, match.end(), 0)
+        if F_STARTED.match(text):
+            end = fstring_end(self.source, text, match.end(), 0)
             self.texts.append(self.source[at:end])
             return end
         if text[:1] == b"#":
@@ -306,16 +257,16 @@ class _Lexer:
         elif _KIND.match(text).lastgroup == "N":  # type: ignore[union-attr]  # it matches the empty string
             self.texts.append(text)
         elif text != b"\n":
-            raise _Refused("a string is never closed" if text in _QUOTES else f"{text!r} is no token", at)
+            raise Refused("a string is never closed" if text in _QUOTES else f"{text!r} is no token", at)
         elif not self.open:  # the levels of indentation that CPython then counts changed with its versions
-            raise _Refused("a line begins with a backslash", at + 1)
+            raise Refused("a line begins with a backslash", at + 1)
         return match.end()
 
     def _finish(self, match: re.Match[bytes]) -> None:
         if self.open:
-            raise _Refused("a bracket is never closed", match.end())
+            raise Refused("a bracket is never closed", match.end())
         if b"\\" in match[0] and _ends_continued(match[0]):
-            raise _Refused("the last line is continued by a backslash", match.end())
+            raise Refused("the last line is continued by a backslash", match.end())
         self.texts.extend([DEDENT] * (len(self.indents) - 1))
 
     def _line(self, offset: int) -> int:
@@ -341,76 +292,3 @@ def _width(margin: bytes) -> tuple[int, int]:
 def _ends_continued(skipped: bytes) -> bool:
     """Tell whether the last line with anything on it, before the end, is a backslash outside a comment."""
     return skipped.rstrip(b" \t\f").endswith(b"\\\n") and b"#" not in skipped[skipped.rfind(b"\n", 0, -2) + 1 :]
-
-
-def _fstring_end(source: bytes, opening: bytes, at: int, depth: int) -> int:
-    """Find the offset after an f- or t-string whose `opening` (prefix and quotes) ends at `at`."""
-    quotes = opening.lstrip(b"fFtTrR")
-    raw = len(opening) - len(quotes) == 2
-    if depth > _MAX_NESTED:
-        raise _Refused("f-strings are nested too deeply", at)
-    while True:
-        at = _literal_end(source, quotes, raw, at)
-        if source.startswith(quotes, at):
-            return at + len(quotes)
-        if source[at : at + 2] in (b"{{", b"}}"):
-            at += 2
-        elif source[at : at + 1] == b"{":
-            at = _field_end(source, quotes, raw, at + 1, depth)
-        elif len(quotes) == 3 and source[at : at + 1] == quotes[:1]:
-            at += 1
-        else:
-            raise _Refused("an f-string is never closed", at)
-
-
-def _literal_end(source: bytes, quotes: bytes, raw: bool, at: int) -> int:
-    """Find the next brace, quote or forbidden newline; a backslash hides a quote but not a brace."""
-    literal = _F_LITERAL[quotes]
-    while True:
-        at = literal.match(source, at).end()  # type: ignore[union-attr]  # it matches the empty string
-        if source[at : at + 1] != b"\\":
-            return at
-        named = None if raw else _NAMED.match(source, at)
-        if named:
-            at = named.end()
-        else:
-            at += 1 if source[at + 1 : at + 2] in (b"{", b"}") else 2
-
-
-def _field_end(source: bytes, quotes: bytes, raw: bool, at: int, depth: int) -> int:
-    """Find the offset after the `}` of a replacement field whose expression begins at `at`."""
-    closing = [b"}"]
-    while True:
-        match: re.Match[bytes] = _TOKEN.match(source, at)  # type: ignore[assignment]  # it matches anything
-        text: bytes = match[match.lastindex or 0]
-        at = match.end()
-        if text in _CLOSES:
-            closing.append(_CLOSES[text])
-        elif text in _CLOSING:
-            if closing.pop() != text:
-                raise _Refused("a bracket does not match", at)
-            if not closing:
-                return at
-        elif len(closing) == 1 and text in (b":", b":="):
-            return _format_end(source, quotes, raw, at - len(text) + 1, depth)
-        elif match.lastindex == 2 and _F_STARTED.match(text):
-            at = _fstring_end(source, text, at, depth + 1)
-        elif match.lastindex == 2 and not _MAY_STAND_IN_FIELD.match(text):
-            raise _Refused("an f-string is never closed" if not text else f"{text!r} is no token", at)
-
-
-def _format_end(source: bytes, quotes: bytes, raw: bool, at: int, depth: int) -> int:
-    """Find the offset after the `}` that ends a format specification, with the fields nested in it."""
-    if depth > _MAX_NESTED:
-        raise _Refused("f-strings are nested too deeply", at)
-    while True:
-        at = _literal_end(source, quotes, raw, at)
-        byte = source[at : at + 1]
-        if byte == b"}":
-            return at + 1
-        if byte == b"{":
-            at = _field_end(source, quotes, raw, at + 1, depth + 1)
-        elif len(quotes) == 3 and byte == quotes[:1] and not source.startswith(quotes, at):
-            at += 1
-        else:
-            raise _Refused("an f-string is never closed", at)

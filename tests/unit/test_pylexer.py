@@ -207,6 +207,11 @@ def test_an_encoding_counts_only_in_the_first_two_lines_and_before_code():
     lex(b"x = 1\n# coding: latin-1\n")
 
 
+@pytest.mark.parametrize("name", [b"utf-8", b"UTF8", b"utf_8", b"utf-8-unix", b"utf-8-sig"])
+def test_takes_every_spelling_of_utf8(name: bytes):
+    assert same(b"# -*- coding: " + name + b" -*-\nx\n", b"x\n")
+
+
 def test_takes_every_file_that_its_own_python_parses():
     refused = []
     for path in own_library():
