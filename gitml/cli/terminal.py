@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import IO
+from typing import TextIO
 
 import click
 
@@ -24,12 +24,12 @@ _GLYPHS = {
 }
 
 
-def use_colour(stream: IO[str]) -> bool:
+def use_colour(stream: TextIO) -> bool:
     """Tell whether a stream takes colour: it is a terminal and NO_COLOR (no-color.org) is not set."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def glyph(state: str, stream: IO[str]) -> str:
+def glyph(state: str, stream: TextIO) -> str:
     """Give the mark of a state, in ASCII where the stream's encoding has no other."""
     mark, plain, colour = _GLYPHS[state]
     try:
@@ -39,7 +39,7 @@ def glyph(state: str, stream: IO[str]) -> str:
     return click.style(mark, fg=colour) if use_colour(stream) else mark
 
 
-def step_line(state: str, step: str, text: str, *, width: int, stream: IO[str]) -> str:
+def step_line(state: str, step: str, text: str, *, width: int, stream: TextIO) -> str:
     """Give the one line of a step: mark, name, what became of it."""
     return f"{glyph(state, stream)} {printable(step).ljust(width)}  {text}".rstrip()
 

@@ -1,0 +1,1 @@
+"""The loop of repro: observe, decide, schedule, run, report."""

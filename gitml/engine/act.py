@@ -15,12 +15,13 @@ from gitml.engine.card import Environment
 from gitml.engine.decide import OutputState
 from gitml.engine.execute import Execution, Running, Surroundings, environment, execute, params_document
 from gitml.engine.judge import Judge, Judgement
+from gitml.engine.logs import LogFiles
 from gitml.engine.metrics import read_metrics
 from gitml.engine.outcome import Busy, Executed, Failed, Kept, Outcome, Restored, Verified
 from gitml.engine.resources import Grant
 from gitml.engine.snapshots import Snapshots
 from gitml.engine.subpaths import declared_by_readers, inside_outputs
-from gitml.engine.workspace import Inflight
+from gitml.engine.workspace import Inflight, Workspace
 from gitml.engine.world import World
 from gitml.manifest.lockfile import FOLDER
 from gitml.model.decision import Execute, Keep, Reason, Restore
@@ -30,6 +31,7 @@ from gitml.model.run import Run
 from gitml.model.step import Role, Step
 from gitml.model.tree import Entry
 from gitml.model.value import to_json
+from gitml.store.atomic import write_atomically
 from gitml.store.claims import Claim, Claims
 
 _TAIL_LINES = 20
@@ -64,6 +66,7 @@ class Actor:
         self._facts = facts
         self._log_started = log_started
         self._host = socket.gethostname()
+        self._logs = LogFiles(os.path.join(world.machine, "logs"))
         self._guard = threading.Lock()
         self._snapshots: Snapshots | None = None
         self._readers = declared_by_readers(world.pipeline)
@@ -93,6 +96,10 @@ class Actor:
                 judgement = self._judge.again(judgement, force=wanted.force)
             return self._do(replace(wanted, judgement=judgement), claims)
 
+    def close(self) -> None:
+        """Delete what served the commands while they ran."""
+        self._logs.close()
+
     def _do(self, wanted: Act, claims: Sequence[Claim]) -> Outcome:
         decision = wanted.judgement.decision
         if wanted.verify:
@@ -119,10 +126,10 @@ class Actor:
         workspace = self._world.workspace
         states = workspace.compare(run.outputs)
         wanted = {path: run.outputs[path] for path, state in states.items() if state is not OutputState.SAME}
-        run_id = new_run_id()
-        self._sign(claims, step, run_id)
+        intent = Inflight(id=new_run_id(), step=step.id, outputs=tuple(wanted))
+        self._sign(claims, intent)
         recorded = judgement.lock.outputs if judgement.lock is not None else {}
-        inflight = workspace.set_aside(Inflight(id=run_id, step=step.id, outputs=tuple(wanted)), recorded)
+        inflight = workspace.set_aside(intent, recorded)
         with self._undone_on_error(inflight):
             workspace.restore(wanted)
             self._write_lock(judgement, run)
@@ -131,29 +138,28 @@ class Actor:
     def _execute(self, wanted: Act, reasons: tuple[Reason, ...], claims: Sequence[Claim]) -> Outcome:
         judgement = wanted.judgement
         step = judgement.observation.step
-        run_id = new_run_id()
-        self._sign(claims, step, run_id)
+        key = judgement.observation.key
+        intent = Inflight(id=new_run_id(), step=step.id, outputs=tuple(o.path for o in step.outputs), key=key)
+        self._sign(claims, intent)
         recorded = judgement.lock.outputs if judgement.lock is not None else {}
         workspace = self._world.workspace
         snapshot, branch = self._snapshot(judgement)
-        with self._log(run_id) as (log, log_path), self._params_file(step, log_path) as params:
-            paths = tuple(output.path for output in step.outputs)
-            key = judgement.observation.key
-            inflight = workspace.set_aside(Inflight(id=run_id, step=step.id, outputs=paths, key=key), recorded)
+        with self._logs.take() as log, self._params_file(step, intent.id) as params:
+            inflight = workspace.set_aside(intent, recorded)
             with self._undone_on_error(inflight):
                 workspace.make_parents(step.outputs)
                 workspace.hand_over(step.id, key, [output.path for output in step.outputs if output.resume])
-                self._log_started(step, log_path)
+                self._log_started(step, log.path)
                 around = Surroundings(
                     cwd=os.path.join(self._world.root, step.cwd),
                     environ=environment(self._world.environ, step, params_file=params, grant=wanted.grant),
-                    log=log,
+                    log=log.descriptor,
                     inherit=[claim.descriptor for claim in claims],
                 )
                 ended = execute(step, around, self._running, between=lambda: self._clear(step))
-                run = self._card(judgement, run_id, ended, snapshot, branch)
-                run = replace(run, gpus=wanted.grant.gpus if wanted.grant else (), log=self._keep_log(step, log_path))
-                return self._conclude(_Ended(wanted, reasons, inflight, ended, run, log_path))
+                run = self._card(judgement, intent.id, ended, snapshot, branch)
+                run = replace(run, gpus=wanted.grant.gpus if wanted.grant else (), log=self._keep_log(step, log.path))
+                return self._conclude(_Ended(wanted, reasons, inflight, ended, run, log.path))
 
     def _snapshot(self, judgement: Judgement) -> tuple[str, str | None]:
         """Name the commit that the step runs from; a new look at the worktree starts with a new snapshot."""
@@ -197,7 +203,9 @@ class Actor:
         self._world.store.runs.add(run)
         partial = self._world.workspace.roll_back(end.inflight)
         names = ", ".join(run.tainted)
-        detail = (f"the result is kept as run {run.id}; if the change does not matter: gitml accept {run.id} --reason …",)
+        detail = (
+            f"the result is kept as run {run.id}; if the change does not matter: gitml accept {run.id} --reason …",
+        )
         return Failed(why=f"{names} changed while it ran", reasons=end.reasons, detail=detail, partial=partial, run=run)
 
     def _verified(self, end: _Ended, run: Run) -> Verified:
@@ -283,11 +291,9 @@ class Actor:
     def _recover(self, claims: Sequence[Claim]) -> None:
         """Finish or undo what a holder that died had begun with these outputs."""
         for claim in claims:
-            if claim.left_by is not None:
-                run_id = claim.left_by.get("run")
-                inflight = self._world.workspace.read_inflight(run_id) if isinstance(run_id, str) else None
-                if inflight is not None:
-                    settle_inflight(self._world, inflight)
+            inflight = _left_behind(self._world.workspace, claim.left_by)
+            if inflight is not None:
+                settle_inflight(self._world, inflight)
 
     def _claim(self, claims: Claims, name: str, step: Step, held: contextlib.ExitStack) -> Claim | Busy:
         claim = claims.attempt(name)
@@ -296,8 +302,16 @@ class Actor:
         held.callback(claim.release)
         return claim
 
-    def _sign(self, claims: Sequence[Claim], step: Step, run_id: str) -> None:
-        holder = {"host": self._host, "pid": os.getpid(), "step": step.id, "run": run_id, "started": time.time()}
+    def _sign(self, claims: Sequence[Claim], intent: Inflight) -> None:
+        """Say in the claims who holds them and what is about to be touched."""
+        holder = {
+            "host": self._host,
+            "pid": os.getpid(),
+            "step": intent.step,
+            "run": intent.id,
+            "outputs": intent.outputs,
+            "key": intent.key,
+        }
         for claim in claims:
             claim.sign(holder)
 
@@ -308,24 +322,6 @@ class Actor:
         except BaseException:
             self._world.workspace.roll_back(inflight)
             raise
-
-    @contextlib.contextmanager
-    def _log(self, run_id: str) -> Iterator[tuple[int, str]]:
-        """Open a step's log. A file, not a pipe: the command outlives a kill of gitml without a broken pipe."""
-        folder = os.path.join(self._world.machine, "logs")
-        path = os.path.join(folder, run_id)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        try:
-            log = os.open(path, flags, 0o600)
-        except FileNotFoundError:
-            os.makedirs(folder, exist_ok=True)
-            log = os.open(path, flags, 0o600)
-        try:
-            yield log, path
-        finally:
-            os.close(log)
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
 
     def _keep_log(self, step: Step, path: str) -> Digest | None:
         if os.path.getsize(path) == 0:
@@ -343,12 +339,12 @@ class Actor:
         return tuple(data.decode("utf-8", "replace").splitlines()[-_TAIL_LINES:])
 
     @contextlib.contextmanager
-    def _params_file(self, step: Step, log_path: str) -> Iterator[str]:
-        """Write the declared parameters beside the log; a step that declares none shares one empty table."""
-        path = log_path + ".params.json" if step.params else os.path.join(os.path.dirname(log_path), "no-params.json")
+    def _params_file(self, step: Step, run_id: str) -> Iterator[str]:
+        """Write the declared parameters; all steps that declare none share one empty table."""
+        folder = os.path.join(self._world.machine, "params")
+        path = os.path.join(folder, f"{run_id}.json" if step.params else "none.json")
         if step.params or not os.path.exists(path):
-            with open(path, "wb") as file:
-                file.write(params_document(step.params))
+            write_atomically(path, params_document(step.params), tmp=os.path.join(self._world.machine, "tmp"))
         yield path
         if step.params:
             os.unlink(path)
@@ -368,6 +364,19 @@ class _Ended:
     execution: Execution
     run: Run
     log_path: str
+
+
+def _left_behind(workspace: Workspace, left_by: Mapping[str, object] | None) -> Inflight | None:
+    """Tell what a dead holder was at: by its journal, or by the text of its claim where nothing stood in its way."""
+    match left_by:
+        case {"run": str(run), "step": str(step), "outputs": list(outputs), "key": key}:
+            journal = workspace.read_inflight(run)
+            if journal is not None:
+                return journal
+            return Inflight(
+                id=run, step=step, outputs=tuple(map(str, outputs)), key=key if isinstance(key, str) else None
+            )
+    return None
 
 
 def settle_inflight(world: World, inflight: Inflight) -> None:

@@ -118,7 +118,9 @@ def _attempt(step: Step, around: Surroundings, running: Running) -> list[Finishe
             group = running.start(lambda argv=argv: _launch(argv, around))  # type: ignore[misc]
         except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
             os.write(around.log, f"{argv[0]}: {os.strerror(error.errno or 0)}\n".encode())
-            ended.append(Finished(code=127 if isinstance(error, FileNotFoundError) else 126, cpu_seconds=0.0, peak_memory=0))
+            ended.append(
+                Finished(code=127 if isinstance(error, FileNotFoundError) else 126, cpu_seconds=0.0, peak_memory=0)
+            )
             break
         if group is None:
             ended.append(Finished(code=128 + signal.SIGINT, cpu_seconds=0.0, peak_memory=0))
@@ -130,7 +132,9 @@ def _attempt(step: Step, around: Surroundings, running: Running) -> list[Finishe
         if ended[-1].code != 0 or ended[-1].timed_out:
             break
     if ended and ended[-1].timed_out and ended[-1].code == 0:
-        ended[-1] = Finished(code=124, cpu_seconds=ended[-1].cpu_seconds, peak_memory=ended[-1].peak_memory, timed_out=True)
+        ended[-1] = Finished(
+            code=124, cpu_seconds=ended[-1].cpu_seconds, peak_memory=ended[-1].peak_memory, timed_out=True
+        )
     return ended
 
 
@@ -141,9 +145,7 @@ def argv_of(command: Command, shell: str | None) -> list[str]:
     return [*(shell or _DEFAULT_SHELL).split(), "-c", command.text]
 
 
-def environment(
-    environ: Mapping[str, str], step: Step, *, params_file: str, grant: Grant | None
-) -> dict[str, str]:
+def environment(environ: Mapping[str, str], step: Step, *, params_file: str, grant: Grant | None) -> dict[str, str]:
     """Give a command's environment: all that gitml was started with, and what gitml says to the step."""
     found = {**environ, "GITML_STEP": step.id, "GITML_PARAMS": params_file}
     if grant is not None and grant.gpus:

@@ -77,7 +77,7 @@ class Locks:
         return found
 
     def _all(self) -> list[str]:
-        paths = []
+        paths: list[str] = []
         for folder, _, names in os.walk(os.path.join(self._root, FOLDER)):
             inside = os.path.relpath(folder, self._root)
             paths.extend(f"{inside}/{name}" for name in names if name.endswith(".json"))

@@ -83,9 +83,8 @@ class Loop:
         self._schedule = Schedule(judge.world.pipeline, options.wanted, durations)
         self._running = Running()
         self._tail = Tail(judge.world.environ)
-        self._workers = Workers(
-            Actor(judge.world, judge, self._running, facts, log_started=self._tail.began)
-        )
+        self._actor = Actor(judge.world, judge, self._running, facts, log_started=self._tail.began)
+        self._workers = Workers(self._actor)
         self._turns: list[_Turn] = []
         self._parked: list[_Turn] = []
         self._told: set[str] = set()
@@ -104,6 +103,7 @@ class Loop:
             self._go_on()
         finally:
             self._workers.dismiss()
+            self._actor.close()
         for step_id, step in self._steps.items():
             if step_id in self._options.wanted and step_id not in self.result.outcomes:
                 self._settle(step, Skipped(because="the run was stopped"))

@@ -96,9 +96,7 @@ class Observer:
                 parts["code:" + path] = self.view.source(path).digest
                 self.view.stat(path, witness)
 
-    def _input(
-        self, declared: str, produced: Mapping[str, Entry], parts: dict[str, object], witness: Witness
-    ) -> bool:
+    def _input(self, declared: str, produced: Mapping[str, Entry], parts: dict[str, object], witness: Witness) -> bool:
         if declared in produced:
             parts["input:" + declared] = _part(Seen(entry=produced[declared]))
             return True
@@ -126,7 +124,9 @@ def declared_parts(step: Step, packages: Mapping[str, object], environ: Mapping[
     for name, value in step.params.items():
         parts["param:" + name] = to_json(value)
     for name in step.env:
-        parts["env:" + name] = str(digest_bytes(environ[name].encode("utf-8", "surrogateescape"))) if name in environ else None
+        parts["env:" + name] = (
+            str(digest_bytes(environ[name].encode("utf-8", "surrogateescape"))) if name in environ else None
+        )
     for name in step.packages:
         parts["package:" + name] = to_json(packages[name])  # type: ignore[arg-type]
     for output in step.outputs:
@@ -151,7 +151,9 @@ def _makers(declared: str, unsettled: Mapping[str, str]) -> set[str]:
         return set()
     folder = posixpath.dirname(declared[: _first_glob(declared)]) or "." if is_glob(declared) else declared
     return {
-        step for path, step in unsettled.items() if is_within(path, folder) or is_within(declared, path) or is_within(folder, path)
+        step
+        for path, step in unsettled.items()
+        if is_within(path, folder) or is_within(declared, path) or is_within(folder, path)
     }
 
 

@@ -16,8 +16,11 @@ from gitml.model.tree import Entry, Kind
 from gitml.store.checkout import check_link
 from gitml.store.objects import ObjectStore
 
-JUNK = frozenset((".git", "__pycache__", ".DS_Store", ".ipynb_checkpoints", ".mypy_cache", ".pytest_cache", ".ruff_cache"))
+JUNK = frozenset(
+    (".git", "__pycache__", ".DS_Store", ".ipynb_checkpoints", ".mypy_cache", ".pytest_cache", ".ruff_cache")
+)
 """Names that tools leave in folders and that are nobody's input."""
+
 
 class GitForm(Protocol):
     """What Git says about the form in which it stores a file of the worktree."""

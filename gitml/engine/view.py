@@ -8,6 +8,7 @@ from typing import Protocol
 
 from gitml.hashing.file import StatSignature
 from gitml.hashing.pysource import PySource
+from gitml.model.digest import Digest
 from gitml.model.tree import Entry
 
 Witness = MutableMapping[str, StatSignature | None]
@@ -50,3 +51,9 @@ class View(Protocol):
 
     def glob(self, pattern: str) -> Sequence[str]:
         """Name the files that Git tracks, or would add, matching a pattern or lying below a folder, sorted."""
+
+    def code_digest(self, path: str, witness: Witness) -> Digest:
+        """Digest a code file by its bytes in Git's form, following a symlink."""
+
+    def stat(self, path: str, witness: Witness) -> None:
+        """Note how a path stands now, where the view knows of stats."""

@@ -70,5 +70,5 @@ class Workers:
                 self._done.put(Done(act, self._actor.act(act)))
             except (GitmlError, OSError) as error:
                 self._done.put(Done(act, error))
-            except BaseException as error:  # noqa: BLE001 - carried to the loop's thread and raised there
+            except BaseException as error:
                 self._done.put(error)

@@ -1,7 +1,8 @@
 """The outputs in the worktree: compared, set aside before a step writes, brought back or rescued afterwards.
 
-What happens to the files is written down before it happens (`$GIT_DIR/gitml/inflight/<run id>.json`), so that whoever
-takes the claims next can finish or undo it. Undoing is idempotent: each path is moved back by one rename, and a path
+What happens to files that stand there is written down before it happens (`$GIT_DIR/gitml/inflight/<run id>.json`), so
+that whoever takes the claims next can finish or undo it. An execution that finds nothing in its way has no journal: the
+text of its claims says enough. Undoing is idempotent: each path is moved back by one rename, and a path
 whose set-aside copy is gone is left alone.
 """
 
@@ -78,9 +79,7 @@ class Workspace:
         for path, entry in recorded.items():
             found = self.entry(path, witness)
             same = found is not None and (found.kind, found.digest) == (entry.kind, entry.digest)
-            states[path] = (
-                OutputState.SAME if same else OutputState.MISSING if found is None else OutputState.CHANGED
-            )
+            states[path] = OutputState.SAME if same else OutputState.MISSING if found is None else OutputState.CHANGED
         return states
 
     def ingest(self, output: Output) -> Entry | None:
@@ -95,14 +94,15 @@ class Workspace:
 
         `recorded` are the outputs that the step's lock names: those that equal it can be made again by their step.
         """
-        moves = []
+        moves: list[Move] = []
         for path in intent.outputs:
             found = self.entry(path)
             if found is not None:
                 proven = recorded.get(path) == found or self._store.holds({path: found})
                 moves.append(Move(path, self._aside(intent.id, path, len(moves)), proven))
         inflight = replace(intent, moves=tuple(moves))
-        self._write(inflight)
+        if moves:
+            self._write(inflight)
         for move in moves:
             with parent_of(self.root, move.path) as (parent, name):
                 os.rename(name, move.aside, src_dir_fd=parent)

@@ -1,0 +1,1 @@
+"""Digests of files, trees and code, and what is remembered of them."""

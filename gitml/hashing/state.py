@@ -58,7 +58,11 @@ class StateDatabase:
     def memo(self, kind: str, name: bytes) -> bytes | None:
         """Read one derived value."""
         with self._using() as db:
-            row = db.execute("SELECT value FROM memo WHERE kind = ? AND name = ?", (kind, name)).fetchone() if db else None
+            row = (
+                db.execute("SELECT value FROM memo WHERE kind = ? AND name = ?", (kind, name)).fetchone()
+                if db
+                else None
+            )
             return row[0] if row else None
         return None
 

@@ -97,7 +97,9 @@ class InputMissing:
         return f"input {self.path} is missing"
 
 
-Reason = Union[NeverRun, Forced, Always, PartChanged, PartAdded, PartRemoved, OutputMissing, OutputChanged, InputMissing]
+Reason = Union[
+    NeverRun, Forced, Always, PartChanged, PartAdded, PartRemoved, OutputMissing, OutputChanged, InputMissing
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,7 +157,9 @@ def entry_from_json(name: str, data: object) -> Entry:
         kind = Kind(table.get("mode"))
     except ValueError:
         raise RecordError(f"{name}: unknown mode {table.get('mode')!r}") from None
-    return Entry(kind, _digest(name, table.get("digest")), _count(name, table.get("size")), _count(name, table.get("files", 1)))
+    return Entry(
+        kind, _digest(name, table.get("digest")), _count(name, table.get("size")), _count(name, table.get("files", 1))
+    )
 
 
 def _entries_to_json(entries: Mapping[str, Entry]) -> dict[str, object]:

@@ -1,8 +1,8 @@
-"""Files and folders as values: an entry (kind, digest, size) and the tree object that names a folder's entries.
+r"""Files and folders as values: an entry (kind, digest, size) and the tree object that names a folder's entries.
 
 A tree object is one folder, not its subfolders' content, so that one changed file rewrites one path of small objects:
 
-    bytes 0-12   `gitml-tree/1\\n`
+    bytes 0-12   `gitml-tree/1\n`
     then, for each entry, in ascending order of the name's bytes:
       1 byte     kind: `f` file, `x` executable file, `l` symlink, `d` folder
       8 bytes    size, big-endian: bytes of the file, of the link's text, or of all files below the folder
@@ -66,9 +66,7 @@ class TreeError(ValueError):
 def encode_tree(entries: Iterable[TreeEntry]) -> bytes:
     """Write a tree object; the order of `entries` does not matter."""
     rows = sorted((os.fsencode(e.name), e) for e in entries)
-    return HEADER + b"".join(
-        _FIXED.pack(_TO_BYTE[e.kind], e.size, e.digest.raw) + name + b"\0" for name, e in rows
-    )
+    return HEADER + b"".join(_FIXED.pack(_TO_BYTE[e.kind], e.size, e.digest.raw) + name + b"\0" for name, e in rows)
 
 
 def decode_tree(data: bytes) -> list[TreeEntry]:

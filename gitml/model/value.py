@@ -9,7 +9,16 @@ from collections.abc import Mapping, Sequence
 from typing import Union
 
 Value = Union[
-    None, bool, int, float, str, datetime.datetime, datetime.date, datetime.time, "Sequence[Value]", "Mapping[str, Value]"
+    None,
+    bool,
+    int,
+    float,
+    str,
+    datetime.datetime,
+    datetime.date,
+    datetime.time,
+    "Sequence[Value]",
+    "Mapping[str, Value]",
 ]
 """What TOML, YAML 1.2 and JSON can say, and nothing else. Lists are ordered, tables are not."""
 
@@ -53,7 +62,7 @@ def from_json(data: object) -> Value:
             return data
         raise ValueError(f"not a JSON value: {type(data).__name__}")
     if len(data) == 1:
-        (name, inner), = data.items()
+        ((name, inner),) = data.items()
         if name.startswith("$") and not name.startswith("$$"):
             return _untag(name, inner)
     return {_unescape(k): from_json(v) for k, v in data.items()}
@@ -71,14 +80,13 @@ def canonical_json(data: object) -> bytes:
 
 
 def _untag(name: str, inner: object) -> Value:
-    if not isinstance(inner, str):
-        raise ValueError(f"{name} wants text")
-    if name == "$float":
-        return float(inner)
-    for kind, tag in _TAGS:
-        if name == tag:
-            return kind.fromisoformat(inner)
-    raise ValueError(f"unknown tag {name}")
+    if isinstance(inner, str):
+        if name == "$float":
+            return float(inner)
+        for kind, tag in _TAGS:
+            if name == tag:
+                return kind.fromisoformat(inner)
+    raise ValueError(f"unknown tag {name}: {inner!r}")
 
 
 def _unescape(name: str) -> str:

@@ -14,8 +14,8 @@ from gitml.git.repository import Repository, open_repository
 class Place:
     """A folder with a `gitml.toml` (or `[tool.gitml]`) in a worktree.
 
-    `root`: absolute path. `prefix`: the same relative to the worktree, "" for its top. `machine`: `$GIT_DIR/gitml`, or a
-    folder below it for a project that is not at the top. `shared`: `$GIT_COMMON_DIR/gitml`.
+    `root`: absolute path. `prefix`: the same relative to the worktree, "" for its top. `machine`: `$GIT_DIR/gitml`, or
+    a folder below it for a project that is not at the top. `shared`: `$GIT_COMMON_DIR/gitml`.
     """
 
     repository: Repository

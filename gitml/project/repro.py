@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from gitml.engine.act import settle_inflight
 from gitml.engine.card import environment_facts
 from gitml.engine.judge import Judge
+from gitml.engine.logs import sweep
 from gitml.engine.loop import Loop, Options, Result
 from gitml.engine.outcome import Executed, Kept
 from gitml.engine.report import Reporter
@@ -20,8 +21,9 @@ from gitml.git.ignore import update_exclude
 from gitml.model.pipeline import Pipeline
 from gitml.project.preflight import check
 from gitml.project.project import Project
+from gitml.project.row import Row
 from gitml.project.select import named_steps
-from gitml.project.status import Row, row_of, stamp_if_fresh
+from gitml.project.status import row_of, stamp_if_fresh
 
 _DURATION = "duration"
 
@@ -104,6 +106,7 @@ def plan(project: Project, request: Request) -> list[Row]:
 
 def recover(world: World) -> None:
     """Finish or undo what earlier processes left half done, where nobody works on it any more."""
+    sweep(os.path.join(world.machine, "logs"))
     for inflight in world.workspace.inflight():
         claims = []
         for path in inflight.outputs:
@@ -152,4 +155,3 @@ def _remember_durations(project: Project, result: Result) -> None:
     if ran:
         value = json.dumps({**_durations(project), **ran}).encode()
         project.database.store_memos(_DURATION, {b"steps": value})
-

@@ -54,9 +54,7 @@ def stamp_if_fresh(project: Project, judge: Judge, found: Mapping[str, Judgement
     for path in (*pipeline.files, "gitml.toml", "pyproject.toml", *project.outside(witness)):
         judge.look.view.stat(path, witness)
     rows = [[step_id, isinstance(j.decision, Keep) and j.decision.frozen] for step_id, j in found.items()]
-    project.stamp.write(
-        rows, witness, before_ns=began_ns, variables=variable_digests(sorted(names), project.environ)
-    )
+    project.stamp.write(rows, witness, before_ns=began_ns, variables=variable_digests(sorted(names), project.environ))
 
 
 def row_of(step_id: str, judgement: Judgement, drift: Mapping[str, tuple[str, str]]) -> Row:

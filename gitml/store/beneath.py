@@ -22,7 +22,8 @@ class SymlinkOnTheWayError(UsageError):
 
     def __init__(self, path: str, component: str) -> None:
         super().__init__(
-            f"{path} leads through {component}, which is not a folder", hint="replace it by a folder, or change the path"
+            f"{path} leads through {component}, which is not a folder",
+            hint="replace it by a folder, or change the path",
         )
 
 

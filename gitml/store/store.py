@@ -14,7 +14,7 @@ from gitml.store.objects import ObjectStore
 from gitml.store.runs import RunStore
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Store:
     """Objects and runs, written in the order blobs, trees, run; read the other way."""
 
