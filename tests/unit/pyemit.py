@@ -30,7 +30,11 @@ def emit(texts: Sequence[bytes], choose: Choose = plain) -> bytes:
                     margins.pop()
                 else:
                     break
-            out.append(choose((b"", b"  # a comment", b" \t\f")) if at > first and texts[at - 1][-1:] != b"#" else b"")
+            out.append(
+                choose((b"", b"  # a comment", b" \t\f"))
+                if at > first and texts[at - 1].lstrip(b"\n")[:1] != b"#"
+                else b""
+            )
             out.append(b"\n" + choose((b"", b"\n", b"      # far off\n", b"\t\n\n")) + margins[-1])
             fresh = True
         elif text not in (INDENT, DEDENT):
