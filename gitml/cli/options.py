@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from gitml.errors import GitmlError
 from gitml.project.place import Place, find_place
 
 if TYPE_CHECKING:
@@ -33,11 +34,14 @@ def steps_argument(function: F) -> F:
 
 
 def complete_steps(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """Name the steps that begin with what was typed."""
-    with project_here() as project:
-        steps = project.pipeline().steps.values()
-        names = dict.fromkeys(name for step in steps for name in (step.name, step.id))
-        return [name for name in names if name.startswith(incomplete)]
+    """Name the steps that begin with what was typed; none, in the midst of a line, where the declaration is wrong."""
+    try:
+        with project_here() as project:
+            steps = project.pipeline().steps.values()
+    except (GitmlError, OSError):
+        return []
+    names = dict.fromkeys(name for step in steps for name in (step.name, step.id))
+    return [name for name in names if name.startswith(incomplete)]
 
 
 def place_here() -> Place:
