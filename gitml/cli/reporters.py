@@ -34,7 +34,9 @@ class LineReporter:
     def started(self, step: str, reasons: tuple[Reason, ...]) -> None:
         """Name what runs now, where somebody watches."""
         if self._live:
-            click.echo(step_line("running", step, f"running  {reasons_text(reasons)}", width=0, stream=sys.stderr), err=True)
+            click.echo(
+                step_line("running", step, f"running  {reasons_text(reasons)}", width=0, stream=sys.stderr), err=True
+            )
 
     def waiting(self, step: str, holder: str) -> None:
         """Say for whom a step waits."""

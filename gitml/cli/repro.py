@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -105,6 +106,7 @@ def _repro(place: Place, request: Request, *, as_json: bool, quiet: bool) -> int
     from gitml.cli.reporters import JsonReporter, LineReporter, QuietReporter
     from gitml.project.repro import repro
 
+    gc.enable()
     reporter: LineReporter | JsonReporter = JsonReporter() if as_json else QuietReporter() if quiet else LineReporter()
     with project_here(place) as project, _signals() as interrupts:
         result = repro(project, request, reporter, interrupts)

@@ -66,7 +66,7 @@ def test_two_worktrees_share_the_work(wide: Project, tmp_path: Path) -> None:
 
 def test_who_waits_is_told_for_whom(wide: Project) -> None:
     first = wide.start("repro", "slow")
-    wait_until(lambda: wide.ran_log.exists(), what="the step runs")
+    wait_until(wide.ran_log.exists, what="the step runs")
     second = wide.gitml("repro", "slow")
     finish(first)
     assert f"waits for process {first.pid} (step slow)" in second.stderr
@@ -75,7 +75,7 @@ def test_who_waits_is_told_for_whom(wide: Project) -> None:
 def test_status_never_waits(tmp_path: Path) -> None:
     project = new_project(tmp_path, '[step.a]\nrun = "echo a >> $RAN; sleep 3; echo 1 > out"\noutputs = ["out"]\n')
     running = project.start("repro")
-    wait_until(lambda: project.ran_log.exists(), what="the step runs")
+    wait_until(project.ran_log.exists, what="the step runs")
     began = time.monotonic()
     assert project.states() == {"a": "stale"}
     assert running.poll() is None
@@ -107,7 +107,7 @@ def test_a_killed_gitml_and_its_step_leave_nothing_to_remove(wide: Project) -> N
     wide.calls()
     wide.write("x", "2")
     first = wide.start("repro")
-    wait_until(lambda: wide.ran_log.exists(), what="the step runs")
+    wait_until(wide.ran_log.exists, what="the step runs")
     children = subprocess.run(["pgrep", "-P", str(first.pid)], capture_output=True, text=True, check=False).stdout
     first.kill()
     finish(first, code=-signal.SIGKILL)
@@ -119,7 +119,7 @@ def test_a_killed_gitml_and_its_step_leave_nothing_to_remove(wide: Project) -> N
 
 def test_an_edit_during_a_run_by_another_is_seen(wide: Project) -> None:
     first = wide.start("repro", "slow")
-    wait_until(lambda: wide.ran_log.exists(), what="the step runs")
+    wait_until(wide.ran_log.exists, what="the step runs")
     finish(first)
     wide.write("x", "2")
     assert wide.repro("slow").ran == ["slow"]
