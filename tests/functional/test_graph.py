@@ -150,7 +150,7 @@ outputs = ["in/2"]
 def test_families_that_need_one_another_are_drawn_to_the_end(tmp_path: Path) -> None:
     project = new_project(tmp_path, MUTUAL)
     assert project.gitml("graph").stdout.splitlines() == ["b (1)", "└── a (2)", "    └── b (1)  (*)"]
-    assert project.gitml("graph", "--instances").stdout.splitlines()[0] == "a@e=2"
+    assert project.gitml("graph", "--instances").stdout.splitlines()[0] == 'a@e="2"'
 
 
 def test_a_long_chain_is_drawn(tmp_path: Path) -> None:
