@@ -129,7 +129,7 @@ class Actor:
         intent = Inflight(id=new_run_id(), step=step.id, outputs=tuple(wanted))
         self._sign(claims, intent)
         recorded = judgement.lock.outputs if judgement.lock is not None else {}
-        inflight = workspace.set_aside(intent, recorded)
+        inflight = self._set_aside(intent, recorded, claims)
         with self._undone_on_error(inflight):
             workspace.restore(wanted)
             self._write_lock(judgement, run)
@@ -145,7 +145,7 @@ class Actor:
         workspace = self._world.workspace
         snapshot, branch = self._snapshot(judgement)
         with self._logs.take() as log, self._params_file(step, intent.id) as params:
-            inflight = workspace.set_aside(intent, recorded)
+            inflight = self._set_aside(intent, recorded, claims)
             with self._undone_on_error(inflight):
                 workspace.make_parents(step.outputs)
                 workspace.hand_over(step.id, key, [output.path for output in step.outputs if output.resume])
@@ -302,16 +302,21 @@ class Actor:
         held.callback(claim.release)
         return claim
 
-    def _sign(self, claims: Sequence[Claim], intent: Inflight) -> None:
-        """Say in the claims who holds them and what is about to be touched."""
-        holder = {
-            "host": self._host,
-            "pid": os.getpid(),
-            "step": intent.step,
-            "run": intent.id,
-            "outputs": intent.outputs,
-            "key": intent.key,
-        }
+    def _set_aside(self, intent: Inflight, recorded: Mapping[str, Entry], claims: Sequence[Claim]) -> Inflight:
+        """Clear the way for outputs; where nothing stood in it, say so in the claims, which spares a journal."""
+        inflight = self._world.workspace.set_aside(intent, recorded)
+        if not inflight.moves:
+            self._sign(claims, intent, way_is_free=True)
+        return inflight
+
+    def _sign(self, claims: Sequence[Claim], intent: Inflight, *, way_is_free: bool = False) -> None:
+        """Say in the claims who holds them, and once nothing stands at the outputs, that what comes there is ours.
+
+        Not sooner: whoever finds the claims of a dead holder takes what stands at those outputs for its leavings.
+        """
+        holder: dict[str, object] = {"host": self._host, "pid": os.getpid(), "step": intent.step, "run": intent.id}
+        if way_is_free:
+            holder |= {"outputs": intent.outputs, "key": intent.key}
         for claim in claims:
             claim.sign(holder)
 
@@ -369,13 +374,10 @@ class _Ended:
 def _left_behind(workspace: Workspace, left_by: Mapping[str, object] | None) -> Inflight | None:
     """Tell what a dead holder was at: by its journal, or by the text of its claim where nothing stood in its way."""
     match left_by:
-        case {"run": str(run), "step": str(step), "outputs": list(outputs), "key": key}:
-            journal = workspace.read_inflight(run)
-            if journal is not None:
-                return journal
-            return Inflight(
-                id=run, step=step, outputs=tuple(map(str, outputs)), key=key if isinstance(key, str) else None
-            )
+        case {"run": str(run), "step": str(step), "outputs": list(outputs), "key": str() | None as key}:
+            return Inflight(id=run, step=step, outputs=tuple(map(str, outputs)), key=key)
+        case {"run": str(run)}:
+            return workspace.read_inflight(run)
     return None
 
 

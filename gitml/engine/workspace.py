@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from gitml.engine.decide import OutputState
 from gitml.engine.sinks import DigestSink, GitForm, StoringSink
@@ -30,8 +30,7 @@ from gitml.store.checkout import materialise
 from gitml.store.store import Store
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(NamedTuple):
     """An output that was renamed to `aside` (a full path); `proven`: its bytes can be had again."""
 
     path: str
@@ -39,8 +38,7 @@ class Move:
     proven: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Inflight:
+class Inflight(NamedTuple):
     """One execution (`key`: of what) or restore (`key`: None) that has touched the worktree and is not finished."""
 
     id: str
@@ -50,8 +48,7 @@ class Inflight:
     moves: tuple[Move, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Rescued:
+class Rescued(NamedTuple):
     """A file that nobody could have made again; it now lies at `kept` (a full path)."""
 
     path: str
@@ -100,7 +97,7 @@ class Workspace:
             if found is not None:
                 proven = recorded.get(path) == found or self._store.holds({path: found})
                 moves.append(Move(path, self._aside(intent.id, path, len(moves)), proven))
-        inflight = replace(intent, moves=tuple(moves))
+        inflight = intent._replace(moves=tuple(moves))
         if moves:
             self._write(inflight)
         for move in moves:
@@ -142,8 +139,10 @@ class Workspace:
 
     def _keep_partial(self, inflight: Inflight, paths: list[str]) -> str | None:
         """Move what an execution left to `failed/<step>`; what a restore left is in the store and is dropped."""
-        if not paths or inflight.key is None:
-            self.discard(paths)
+        if not paths:
+            return None
+        if inflight.key is None:
+            self._drop_restored(inflight, paths)
             return None
         failed = self.failed_folder(inflight.step)
         if self._failed_id(inflight.step) != inflight.id:
@@ -155,6 +154,15 @@ class Workspace:
             os.makedirs(os.path.dirname(target), exist_ok=True)
             _move(os.path.join(self.root, path), target)
         return failed
+
+    def _drop_restored(self, inflight: Inflight, paths: list[str]) -> None:
+        """Drop what a restore left; what somebody wrote there since, and the store has not, is rescued."""
+        for path in paths:
+            found = self.entry(path)
+            if found is not None and not self._store.holds({path: found}):
+                self._keep("rescued", inflight.id, path, os.path.join(self.root, path))
+            else:
+                self.discard([path])
 
     def discard(self, paths: Iterable[str]) -> None:
         """Delete outputs that an attempt has left."""
