@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from gitml.engine.reasons import compare_parts
 from gitml.model.decision import (
@@ -37,8 +37,7 @@ class OutputState(Enum):
     CHANGED = "changed"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """All that a decision rests on.
 
     `missing`: declared inputs that are not there. `unsettled`: upstream steps whose outputs are not known yet.
@@ -47,10 +46,10 @@ class Facts:
 
     recipe: Recipe
     key: Digest
+    outputs: Mapping[str, OutputState]
     missing: tuple[str, ...] = ()
     unsettled: tuple[str, ...] = ()
     lock: LockEntry | None = None
-    outputs: Mapping[str, OutputState]
     run: Run | None = None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from gitml.engine.decide import Facts, OutputState, decide
 from gitml.engine.observe import Observation
@@ -18,8 +18,7 @@ from gitml.model.step import Step
 from gitml.model.tree import Entry
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Judgement:
+class Judgement(NamedTuple):
     """A decision with what it rests on. `renamed_from`: the orphaned lock (its path) that counts for the step."""
 
     observation: Observation
@@ -35,8 +34,7 @@ class Judgement:
         return self.facts.lock
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Upstream:
+class Upstream(NamedTuple):
     """What is known of the outputs of upstream steps; see `Observer.observe`."""
 
     produced: Mapping[str, Entry]
@@ -107,7 +105,7 @@ class Judge:
         recorded = facts.lock.outputs if facts.lock is not None else {}
         present = {path: entry for path, entry in recorded.items() if facts.outputs.get(path) is OutputState.SAME}
         run = self.world.store.servable(facts.key, preferred=recorded, present=present)
-        return replace(facts, run=run)
+        return facts._replace(run=run)
 
     def _renamed(self, observation: Observation) -> tuple[str | None, LockEntry | None]:
         if self._orphans is None:

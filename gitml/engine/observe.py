@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gitml.engine.discover import Discoverer, Discovery
 from gitml.engine.view import Seen, View, Witness
@@ -19,8 +19,7 @@ from gitml.model.tree import Entry
 from gitml.model.value import to_json
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Observation:
+class Observation(NamedTuple):
     """What a view says about a step at one moment.
 
     `missing`: declared inputs that are not there. `unsettled`: upstream steps on whose outputs it depends and that are

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, MutableMapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Protocol
 
 from gitml.engine.view import Witness
@@ -41,31 +40,39 @@ def is_junk(path: str) -> bool:
     return name in JUNK or name.endswith((".pyc", ".pyo")) or name.startswith(".gitml-")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class DigestSink:
     """Digests inputs, leaving out junk; writes down what it looked at and the links it met."""
 
-    git: GitForm
-    cache: StatCache
-    witness: Witness
-    tree: Callable[[bytes], Digest] = digest_bytes
-    links: MutableMapping[str, bytes] = field(default_factory=dict)
-    keep_junk: bool = False
+    def __init__(
+        self,
+        *,
+        git: GitForm,
+        cache: StatCache,
+        witness: Witness,
+        tree: Callable[[bytes], Digest] = digest_bytes,
+        keep_junk: bool = False,
+    ) -> None:
+        self._git = git
+        self._cache = cache
+        self._witness = witness
+        self._tree = tree
+        self._keep_junk = keep_junk
+        self.links: dict[str, bytes] = {}
 
     def skips(self, path: str) -> bool:
         """Leave out junk."""
-        return not self.keep_junk and is_junk(path)
+        return not self._keep_junk and is_junk(path)
 
     def file(self, path: str, status: os.stat_result) -> Entry:
         """Digest a file in the form that Git stores, where Git holds it."""
-        held = self.git.holds(path)
-        kind = self.git.kind(path, status) if held else kind_of(status)
-        converted = self.git.converted(path) if held else None
+        held = self._git.holds(path)
+        kind = self._git.kind(path, status) if held else kind_of(status)
+        converted = self._git.converted(path) if held else None
         if converted is not None:
-            self.witness[path] = signature_of(status)
+            self._witness[path] = signature_of(status)
             return Entry(kind, digest_bytes(converted), len(converted))
-        signature, digest = self.cache.digest(path, status, held=held)
-        self.witness[path] = signature
+        signature, digest = self._cache.digest(path, status, held=held)
+        self._witness[path] = signature
         return Entry(kind, digest, signature.size)
 
     def symlink(self, path: str, text: bytes) -> Digest:
@@ -75,18 +82,18 @@ class DigestSink:
 
     def folder(self, path: str, status: os.stat_result, data: bytes) -> Digest:
         """Digest a folder; its own stat tells when a member was added or removed."""
-        self.witness[path] = signature_of(status)
-        return self.tree(data)
+        self._witness[path] = signature_of(status)
+        return self._tree(data)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class StoringSink:
     """Puts outputs into the store while digesting them; nothing is left out."""
 
-    git: GitForm
-    root: str
-    cache: StatCache
-    objects: ObjectStore
+    def __init__(self, *, git: GitForm, root: str, cache: StatCache, objects: ObjectStore) -> None:
+        self._git = git
+        self._root = root
+        self._cache = cache
+        self._objects = objects
 
     def skips(self, path: str) -> bool:
         """Keep all: an output is what the step left."""
@@ -94,24 +101,24 @@ class StoringSink:
 
     def file(self, path: str, status: os.stat_result) -> Entry:
         """Store a file, unless the store is known to have its bytes."""
-        kind = self.git.kind(path, status) if self.git.holds(path) else kind_of(status)
-        converted = self.git.converted(path) if self.git.holds(path) else None
+        kind = self._git.kind(path, status) if self._git.holds(path) else kind_of(status)
+        converted = self._git.converted(path) if self._git.holds(path) else None
         if converted is not None:
-            return Entry(kind, self.objects.add_bytes(converted), len(converted))
+            return Entry(kind, self._objects.add_bytes(converted), len(converted))
         signature = signature_of(status)
-        known = self.cache.known(path, signature)
-        if known is not None and self.objects.has(known, signature.size):
+        known = self._cache.known(path, signature)
+        if known is not None and self._objects.has(known, signature.size):
             return Entry(kind, known, signature.size)
-        began = self.cache.begin(signature)
-        found = self.objects.add_file(os.path.join(self.root, path))
-        self.cache.remember(path, found, began)
+        began = self._cache.begin(signature)
+        found = self._objects.add_file(os.path.join(self._root, path))
+        self._cache.remember(path, found, began)
         return Entry(kind, found.digest, found.signature.size)
 
     def symlink(self, path: str, text: bytes) -> Digest:
         """Store a link's text; one that leads outside the project could never be restored safely, and is refused."""
         check_link(path, text)
-        return self.objects.add_bytes(text)
+        return self._objects.add_bytes(text)
 
     def folder(self, path: str, status: os.stat_result, data: bytes) -> Digest:
         """Store a tree object."""
-        return self.objects.add_bytes(data)
+        return self._objects.add_bytes(data)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import MutableMapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from gitml.hashing.file import StatSignature
 from gitml.hashing.pysource import PySource
@@ -15,8 +14,7 @@ Witness = MutableMapping[str, StatSignature | None]
 """By path, the stat that a file or folder had when it was looked at; None: nothing was there."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """What stands at a declared path.
 
     `target`: what a symlink leads to, itself followed to its end. `links`: for a folder, the links in it that lead out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gitml.engine.locks import Locks
 from gitml.engine.observe import Observer
@@ -15,8 +15,7 @@ from gitml.store.claims import Claims
 from gitml.store.store import Store
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class World:
+class World(NamedTuple):
     """The parts that observing, deciding and acting share.
 
     `root`: the project's folder. `machine`: `$GIT_DIR/gitml`. `paths` and `keys`: claims of output paths and of keys.
@@ -35,8 +34,7 @@ class World:
     look: Callable[[], Look]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Look:
+class Look(NamedTuple):
     """One picture of the worktree: what Git holds does not change within it."""
 
     held: HeldFiles

@@ -14,11 +14,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gitml.manifest.distribution import normal_name
 from gitml.manifest.positions import position_of
 from gitml.manifest.problems import ManifestError, at
 from gitml.manifest.text import decode, parse_toml, whole_file
 
-_RUNS = re.compile(r"[-_.]+")
 _NAME = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)", re.ASCII)
 _EXTRAS = re.compile(r"\s*\[([^\]]*)\]")
 _PIN = re.compile(r"\s*===?\s*([^\s;,*]+)\s*(?:;.*)?\Z")
@@ -71,11 +71,6 @@ class Environment:
                 needs = pin.extras.get(here[1], ()) if here[1] else pin.needs
                 waiting += [(n, extra) for n, extras in needs for extra in ("", *extras)]
         return {name for name, _ in seen}
-
-
-def normal_name(name: str) -> str:
-    """Spell a distribution's name as PEP 503 compares it."""
-    return _RUNS.sub("-", name).lower()
 
 
 def is_environment(file: str) -> bool:

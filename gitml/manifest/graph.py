@@ -14,13 +14,16 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from gitml.manifest.positions import Path
 from gitml.manifest.problems import Fault, nearest
 from gitml.manifest.steps import Instance
 from gitml.model.glob import compile_glob, compile_holder, literal_prefix
 from gitml.model.path import is_glob, is_within, parents
 from gitml.model.step import Step
+
+if TYPE_CHECKING:
+    from gitml.manifest.positions import Path
 
 _AFTER_EVERY_PATH = "\U0010ffff"
 

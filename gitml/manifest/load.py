@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gitml import __version__
 from gitml.errors import UsageError
 from gitml.manifest import keys
-from gitml.manifest.environment import Environment, is_environment, read_environment
 from gitml.manifest.graph import connect
 from gitml.manifest.params import SUFFIXES, merge, parse, too_deep
-from gitml.manifest.positions import Path
 from gitml.manifest.problems import Fault, ManifestError, Source, nearest, refuse
 from gitml.manifest.steps import Instance, read_steps
 from gitml.manifest.table import Reader
@@ -20,6 +18,10 @@ from gitml.manifest.text import MAX_BYTES, decode, parse_toml
 from gitml.model.path import PathError, check_path, is_glob
 from gitml.model.pipeline import Pipeline
 from gitml.model.value import Value
+
+if TYPE_CHECKING:
+    from gitml.manifest.environment import Environment
+    from gitml.manifest.positions import Path
 
 MANIFEST = "gitml.toml"
 PYPROJECT = "pyproject.toml"
@@ -175,6 +177,11 @@ def _packages(
 
 
 def _environment(read: Read, project: Reader, file: str) -> Environment | None:
+    from gitml.manifest.environment import (  # noqa: PLC0415 - only steps with packages need it
+        is_environment,
+        read_environment,
+    )
+
     if not is_environment(file):
         hint = "use uv.lock, poetry.lock, pylock.toml or a requirements.txt of '==' pins"
         project.refuse(("environment",), f"{file} is not a lock file that gitml knows", hint, value=True)

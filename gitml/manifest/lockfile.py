@@ -71,7 +71,9 @@ def decode_lock(path: str, data: bytes) -> LockEntry:
 
 
 def _escape(name: str, plain: frozenset[str]) -> str:
-    escaped = "".join(c if c in plain else "".join(f"%{b:02X}" for b in c.encode("utf-8", "surrogatepass")) for c in name)
+    escaped = "".join(
+        c if c in plain else "".join(f"%{b:02X}" for b in c.encode("utf-8", "surrogatepass")) for c in name
+    )
     if escaped.startswith("."):
         escaped = "%2E" + escaped[1:]
     if len(escaped) > _LONGEST or name != name.lower():

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from gitml.manifest.positions import Path, position_of
-from gitml.manifest.problems import ManifestError, Problem, at
+from gitml.manifest.problems import ManifestError, Problem, at, place
 from gitml.manifest.table import describe
 from gitml.manifest.text import decode, parse_toml, whole_file
 from gitml.model.value import Value
+
+if TYPE_CHECKING:
+    from gitml.manifest.positions import Path
 
 DEEPEST = 64
 SUFFIXES = (".toml", ".json", ".yaml", ".yml")
@@ -103,7 +105,7 @@ def _json(file: str, text: str) -> object:
     try:
         value = json.loads(text, object_pairs_hook=_pairs)
     except json.JSONDecodeError as error:
-        raise ManifestError([at(file, position_of(text, error.pos), f"this is not JSON: {error.msg}")]) from error
+        raise ManifestError([at(file, place(text, error.pos), f"this is not JSON: {error.msg}")]) from error
     except _DuplicateNameError as error:
         name = str(error)
         raise ManifestError([_second(file, text, name)]) from error
@@ -119,7 +121,7 @@ def _json(file: str, text: str) -> object:
 def _second(file: str, text: str, name: str) -> Problem:
     """Point at the second place where a name is followed by a colon; the text is flat enough for that to help."""
     found = [match.start() for match in re.finditer(re.escape(json.dumps(name, ensure_ascii=False)) + r"\s*:", text)]
-    where = position_of(text, found[1] if len(found) > 1 else 0)
+    where = place(text, found[1] if len(found) > 1 else 0)
     return at(file, where, f"the name {name!r} stands twice in one table")
 
 
@@ -128,7 +130,7 @@ def _refuse_surrogates(file: str, text: str, value: object) -> None:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
         match = _SURROGATE.search(text)
-        where = position_of(text, match.start() if match else 0)
+        where = place(text, match.start() if match else 0)
         raise ManifestError([at(file, where, "half of a surrogate pair is not text")]) from error
 
 

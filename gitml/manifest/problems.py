@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gitml.errors import UsageError
-from gitml.manifest.positions import Path, Position, locate
+
+if TYPE_CHECKING:
+    from gitml.manifest.positions import Path, Position
 
 _WIDEST_LINE = 200
 
@@ -70,6 +72,8 @@ class Source:
 
     def problem(self, fault: Fault) -> Problem:
         """Look up where a fault stands."""
+        from gitml.manifest.positions import locate  # noqa: PLC0415 - only a mistake needs it
+
         where = locate(self.text, (*self.prefix, *fault.path), value=fault.value, within=fault.within)
         return at(self.file, where, fault.message, fault.hint)
 
@@ -77,6 +81,13 @@ class Source:
 def at(file: str, where: Position, message: str, hint: str | None = None) -> Problem:
     """Join a message and its position."""
     return Problem(file=file, line=where.line, column=where.column, text=where.text, message=message, hint=hint)
+
+
+def place(text: str, offset: int) -> Position:
+    """Give the line and the column of an offset; see `gitml.manifest.positions.position_of`."""
+    from gitml.manifest.positions import position_of  # noqa: PLC0415 - only a mistake needs it
+
+    return position_of(text, offset)
 
 
 def refuse(source: Source, faults: Iterable[Fault]) -> None:
@@ -92,5 +103,7 @@ def refuse(source: Source, faults: Iterable[Fault]) -> None:
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Make the hint that names the known word nearest to a mistaken one; None if none is near."""
+    import difflib  # noqa: PLC0415 - only a mistake needs it
+
     found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"did you mean '{found[0]}'?" if found else None

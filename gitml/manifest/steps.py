@@ -6,18 +6,21 @@ import posixpath
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gitml.manifest import keys
-from gitml.manifest.environment import normal_name
+from gitml.manifest.distribution import normal_name
 from gitml.manifest.interpolate import has_hole, in_path, in_shell, in_words
 from gitml.manifest.lookup import join_name, lookup, split_name
 from gitml.manifest.matrix import Combination
-from gitml.manifest.positions import Path
 from gitml.manifest.problems import Fault
 from gitml.manifest.table import Reader, Refused, below, wrong
 from gitml.model.path import PathError, check_path, is_glob
 from gitml.model.step import Code, Command, Output, Role, Step
 from gitml.model.value import Value
+
+if TYPE_CHECKING:
+    from gitml.manifest.positions import Path
 
 _NAME = re.compile(r"\w[\w.-]*")
 _LONGEST_NAME = 200

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from gitml.manifest.positions import Path
 from gitml.manifest.problems import Fault, nearest
+
+if TYPE_CHECKING:
+    from gitml.manifest.positions import Path
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

@@ -6,8 +6,7 @@ from typing import Any
 
 import tomli
 
-from gitml.manifest.positions import position_of
-from gitml.manifest.problems import ManifestError, at
+from gitml.manifest.problems import ManifestError, at, place
 
 MAX_BYTES = 8 * 2**20
 """The largest file that is read as a declaration; a reader checks this before it reads."""
@@ -27,7 +26,7 @@ def decode(file: str, data: bytes) -> str:
         good = data[: error.start].decode("utf-8-sig")
         end = data.find(b"\n", error.start)
         rest = data[error.start : len(data) if end < 0 else end].decode(errors="replace")
-        where = position_of(good + rest, len(good))
+        where = place(good + rest, len(good))
         message = f"byte 0x{data[error.start]:02x} is not UTF-8"
         raise ManifestError([at(file, where, message, "save the file as UTF-8")]) from error
 
@@ -44,7 +43,7 @@ def parse_toml(file: str, text: str) -> dict[str, Any]:
         # The reader counts in text whose line ends it made LF, so a line's number holds but an offset may not.
         lines = text.replace("\r\n", "\n").split("\n")
         offset = sum(len(line) + 1 for line in lines[: error.lineno - 1]) + error.colno - 1
-        where = position_of("\n".join(lines), offset)
+        where = place("\n".join(lines), offset)
         raise ManifestError([at(file, where, f"this is not TOML: {_sentence(error.msg)}")]) from error
     except RecursionError as error:
         raise whole_file(file, text, "values are nested too deeply to be read") from error
@@ -54,7 +53,7 @@ def parse_toml(file: str, text: str) -> dict[str, Any]:
 
 def whole_file(file: str, text: str, message: str, hint: str | None = None) -> ManifestError:
     """Refuse a file where no place in it is to blame."""
-    return ManifestError([at(file, position_of(text, 0), message, hint)])
+    return ManifestError([at(file, place(text, 0), message, hint)])
 
 
 def _sentence(message: str) -> str:

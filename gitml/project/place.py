@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gitml.errors import UsageError
 from gitml.git.repository import Repository, open_repository
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A folder with a `gitml.toml` (or `[tool.gitml]`) in a worktree.
 
     `root`: absolute path. `prefix`: the same relative to the worktree, "" for its top. `machine`: `$GIT_DIR/gitml`, or

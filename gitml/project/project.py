@@ -6,7 +6,7 @@ import itertools
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import xxhash
 
@@ -37,8 +37,7 @@ from gitml.store.store import Store
 _COMPILED = "pipeline"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Project:
+class Project(NamedTuple):
     """One project with its parts; `place` says where it is."""
 
     place: Place
@@ -47,7 +46,7 @@ class Project:
     clock: FileClock
     cache: StatCache
     stamp: FreshStamp
-    store: Store = field(repr=False)
+    store: Store
 
     @property
     def root(self) -> str:

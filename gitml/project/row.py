@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from gitml.model.decision import Reason
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One step of the report.
 
     `state`: fresh, stale (would execute), cached (stale, but the store has its result), unknown (waits for
@@ -23,4 +22,4 @@ class Row:
     reasons: tuple[Reason, ...] = ()
     upstream: tuple[str, ...] = ()
     frozen: bool = False
-    drift: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    drift: Mapping[str, tuple[str, str]] = MappingProxyType({})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gitml.errors import DamagedError
 from gitml.model.digest import Digest
@@ -14,8 +14,7 @@ from gitml.store.objects import ObjectStore
 from gitml.store.runs import RunStore
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Store:
+class Store(NamedTuple):
     """Objects and runs, written in the order blobs, trees, run; read the other way."""
 
     objects: ObjectStore
