@@ -18,7 +18,7 @@ _GLYPHS = {
     "unknown": ("?", "?", "magenta"),
     "conflicted": ("✗", "x", "red"),
     "failed": ("✗", "x", "red"),
-    "skipped": ("–", "-", "white"),
+    "skipped": ("-", "-", "white"),
     "waiting": ("…", ".", "white"),
     "verified": ("✓", "=", "green"),
 }

@@ -11,9 +11,11 @@ from gitml.engine.decide import OutputState, staleness
 from gitml.engine.execute import Execution
 from gitml.engine.judge import Judge, Judgement
 from gitml.engine.outcome import Busy
+from gitml.engine.subpaths import inside_outputs
 from gitml.engine.workspace import Inflight, Rescued
 from gitml.errors import DamagedError, GitmlError, UsageError
 from gitml.model.decision import Always, Reason
+from gitml.model.lock import LockEntry
 from gitml.model.run import Run
 from gitml.model.step import Step
 from gitml.model.tree import Entry
@@ -61,7 +63,7 @@ class Accepter(Actor):
             if changed:
                 raise GitmlError(f"{', '.join(changed)} changed meanwhile", hint="wait for its writer and try again")
             self._world.store.runs.add(run)
-            self._write_lock(judgement, run)
+            self._record(step, run)
             return Accepted(step=step.id, run=run, reasons=reasons)
 
     def accept_run(self, step: Step, run: Run, why: str) -> Accepted:
@@ -79,7 +81,9 @@ class Accepter(Actor):
             states = workspace.compare(run.outputs)
             wanted = {path: run.outputs[path] for path, state in states.items() if state is not OutputState.SAME}
             if not self._world.store.holds(wanted):
-                raise DamagedError(f"the outputs of run {run.id} are no longer in the cache", hint=f"gitml repro {step.id}")
+                raise DamagedError(
+                    f"the outputs of run {run.id} are no longer in the cache", hint=f"gitml repro {step.id}"
+                )
             accepted = replace(run, accepted=why)
             recorded = judgement.lock.outputs if judgement.lock is not None else {}
             intent = Inflight(id=new_run_id(), step=step.id, outputs=tuple(wanted))
@@ -88,10 +92,24 @@ class Accepter(Actor):
             with self._undone_on_error(inflight):
                 workspace.restore(wanted)
                 self._world.store.runs.add(accepted)
-                self._write_lock(_of_run(judgement, run), accepted)
+                self._record(step, accepted)
             rescued = tuple(workspace.commit(inflight))
             current = judgement.observation.key == run.key
             return Accepted(step=step.id, run=accepted, rescued=rescued, is_current=current)
+
+    def _record(self, step: Step, run: Run) -> None:
+        """Write the lock that a run would have written at its end."""
+        subpaths, globs = inside_outputs(step, self._readers.get(step.id, frozenset()), self._judge.look.view)
+        lock = LockEntry(
+            key=run.key,
+            recipe=run.recipe,
+            outputs=run.outputs,
+            subpaths=subpaths,
+            globs=globs,
+            metrics=run.metrics,
+            accepted=run.accepted,
+        )
+        self._world.locks.write(step, lock)
 
     def _record_of(self, judgement: Judgement, why: str) -> Run:
         """Put the outputs into the store and write a card, of no command and no time."""
@@ -127,8 +145,3 @@ def _refuse_missing(judgement: Judgement) -> None:
     if judgement.facts.missing:
         names = ", ".join(judgement.facts.missing)
         raise UsageError(f"input {names} of step {step.id} is missing", hint="only a whole recipe has a key")
-
-
-def _of_run(judgement: Judgement, run: Run) -> Judgement:
-    """Put a run's recipe in place of the one that was observed, so that the lock records that."""
-    return replace(judgement, observation=replace(judgement.observation, key=run.key, recipe=run.recipe))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, Union
+from typing import NamedTuple, Protocol, Union
 
 from gitml.errors import UsageError
 from gitml.hashing.pysource import PySource
@@ -70,8 +70,7 @@ class Imported:
 Via = Union[Started, Named, Declared, Imported]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """One code file. `exact`: keyed by its bytes, else by its Python digest. `via`: the first reason that was found."""
 
     path: str
@@ -79,8 +78,7 @@ class Found:
     via: Via
 
 
-@dataclass(frozen=True, slots=True)
-class Unfollowed:
+class Unfollowed(NamedTuple):
     """Code that is loaded from a place only a run can know; `path` is None for the command itself."""
 
     path: str | None
@@ -91,8 +89,7 @@ class Unfollowed:
         return f"{_place(self.path, self.line)}: {self.text}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Discovery:
+class Discovery(NamedTuple):
     """All code of one step.
 
     `found`: by path, sorted. `dynamic`: what a lint warns about, sorted by place. `probed`: every path whose existence

@@ -56,8 +56,7 @@ class Edge(NamedTuple):
     ignored: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Links:
+class Links(NamedTuple):
     """What loading one file leads to; `edges` by their target, in the order of the text."""
 
     edges: Mapping[Module, Edge]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gitml.engine.launchtable import LAUNCHERS, MODULES, PYTHON, Launcher, Starts
 from gitml.engine.shellwords import Simple, Word, split, within
@@ -21,8 +21,7 @@ _SHELL_TEXT = frozenset(("-c", "-lc", "-ec", "-xc", "-exc", "-euc", "-euxc", "-i
 _DEEPEST = 20
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Start:
+class Start(NamedTuple):
     """One simple command of a step, read.
 
     `module` (dotted, from `-m`), `code` (Python text, from `-c` or a here-document) and `scripts` (paths) are what

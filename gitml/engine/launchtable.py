@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 
 class Starts(Enum):
@@ -16,8 +16,7 @@ class Starts(Enum):
     SHELL = "a script; text after -c"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Launcher:
+class Launcher(NamedTuple):
     """How to get past a launcher's own words.
 
     `values`: options that take the next word as their value, unless it is joined by `=`. `sub`: the subcommand that

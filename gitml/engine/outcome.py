@@ -12,7 +12,7 @@ from gitml.model.run import Run
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kept:
-    """It was fresh. `frozen`: only because it is declared so. `renamed`: its lock was that of a step of the same key."""
+    """It was fresh. `frozen`: only because it is declared so. `renamed`: its lock was an orphan's of the same key."""
 
     frozen: bool = False
     renamed: bool = False

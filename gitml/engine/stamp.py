@@ -2,8 +2,8 @@
 
 A no-op is the most frequent call of all. Its verdict rests on files (locks, inputs, outputs, code, declarations), on
 places where a file would change what is imported, on what Git tracks and ignores, and on declared variables. All of
-them are written down with their stat; to confirm the verdict takes one `lstat` each (1.6 us) and no hashing, no JSON per
-step and no Git.
+them are written down with their stat; to confirm the verdict takes one `lstat` each (1.6 us) and no hashing, no JSON
+per step and no Git.
 
 Bytes of the value: a JSON header line (`what`, the rows to show, the names of the paths), then five little-endian
 signed 64-bit numbers per path in the order of the header: size, mtime_ns, ctime_ns, inode, mode; all -1 where nothing

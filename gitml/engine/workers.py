@@ -66,9 +66,12 @@ class Workers:
 
     def _work(self) -> None:
         while (act := self._todo.get()) is not None:
-            try:
-                self._done.put(Done(act, self._actor.act(act)))
-            except (GitmlError, OSError) as error:
-                self._done.put(Done(act, error))
-            except BaseException as error:
-                self._done.put(error)
+            self._done.put(self._carried_out(act))
+
+    def _carried_out(self, act: Act) -> Done | BaseException:
+        try:
+            return Done(act, self._actor.act(act))
+        except (GitmlError, OSError) as error:
+            return Done(act, error)
+        except BaseException as error:  # a defect: carried to the loop's thread and raised there
+            return error

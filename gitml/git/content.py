@@ -10,7 +10,7 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gitml.git.command import Git, GitError
 from gitml.git.index import HeldFiles, join_names
@@ -24,8 +24,7 @@ _MAY_CONVERT = re.compile(rb"text|eol|crlf|ident|filter|working-tree-encoding")
 _ABSENT = ("unspecified", "unset")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FileModes:
+class FileModes(NamedTuple):
     """Whether the worktree tells executables (`core.fileMode`) and symlinks (`core.symlinks`); else the index does."""
 
     executable: bool

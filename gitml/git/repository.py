@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gitml.errors import UsageError
 from gitml.git.command import Git, GitError, run_git
@@ -29,8 +29,7 @@ _SETS_WORKTREE = re.compile(
 _SETS_BARE = re.compile(rb"^[ \t]*(?:\[[^\]]*\][ \t]*)?bare[ \t]*(=[^\r\n]*)?$", re.IGNORECASE | re.MULTILINE)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Repository:
+class Repository(NamedTuple):
     """Where a repository keeps things; all are absolute real paths.
 
     `git_dir` is the worktree's own, `common_dir` the one that linked worktrees share. `index_file` is

@@ -10,7 +10,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gitml.git.command import Git
 
@@ -27,8 +27,7 @@ _APPLE = (
 )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """What the configuration says anywhere.
 
     `files`: every file that was, or would be, read. `values`: by lower-case `section.key`, all assigned values (None:

@@ -13,8 +13,7 @@ import unicodedata
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gitml.manifest.problems import Fault, nearest
 from gitml.manifest.steps import Instance
@@ -28,8 +27,7 @@ if TYPE_CHECKING:
 _AFTER_EVERY_PATH = "\U0010ffff"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Graph:
+class Graph(NamedTuple):
     """`upstream` by what is read, `order` by `after` alone; both by id, with sorted ids."""
 
     upstream: Mapping[str, tuple[str, ...]]
@@ -37,8 +35,7 @@ class Graph:
     after: Mapping[str, tuple[str, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class _Made:
+class _Made(NamedTuple):
     """An output, who makes it and where that is declared."""
 
     path: str

@@ -5,8 +5,7 @@ Reading, messages about unknown keys, `docs/reference.md` and the JSON Schema ar
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from gitml.manifest.kinds import (
     AMOUNT,
@@ -94,8 +93,7 @@ OUTPUT = Table(
 )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class OutputText:
+class OutputText(NamedTuple):
     """An output as written: `path` may hold `${{ }}`; `cache` is None where the step's own holds."""
 
     path: str

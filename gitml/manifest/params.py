@@ -41,19 +41,19 @@ def merge(parts: list[tuple[str, Mapping[str, Value]]]) -> tuple[dict[str, Value
     owners: dict[Path, str] = {}
     clashes: list[tuple[Path, str, str]] = []
 
-    def add(target: dict[str, Value], table: Mapping[str, Value], at: Path, place: str) -> None:
+    def add(target: dict[str, Value], table: Mapping[str, Value], at: Path, origin: str) -> None:
         for name, value in table.items():
             path = (*at, name)
             if name not in target:
                 target[name] = _own(value)
-                owners[path] = place
+                owners[path] = origin
             elif isinstance(value, Mapping) and isinstance(target[name], dict):
-                add(cast("dict[str, Value]", target[name]), value, path, place)
+                add(cast("dict[str, Value]", target[name]), value, path, origin)
             else:
-                clashes.append((path, _owner(owners, path), place))
+                clashes.append((path, _owner(owners, path), origin))
 
-    for place, table in parts:
-        add(merged, table, (), place)
+    for origin, table in parts:
+        add(merged, table, (), origin)
     return merged, clashes
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gitml.manifest import keys
 from gitml.manifest.distribution import normal_name
@@ -27,8 +26,7 @@ _LONGEST_NAME = 200
 _ROLES = ((keys.OUTPUTS, Role.OUTPUT), (keys.METRICS, Role.METRICS), (keys.PLOTS, Role.PLOTS))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Instance:
+class Instance(NamedTuple):
     """A step and where its parts are declared: `inputs` and `outputs` are paths below the step's table."""
 
     step: Step
