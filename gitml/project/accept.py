@@ -42,7 +42,7 @@ def accept(project: Project, name: str, why: str) -> list[Accepted]:
 
 @contextlib.contextmanager
 def _accepter(project: Project, pipeline: Pipeline, steps: list[str]) -> Iterator[Accepter]:
-    """Make ready as `repro` does: what is wrong is told first, half-done work is settled, outputs are ignored by Git."""
+    """Make ready as `repro` does: tell first what is wrong, settle half-done work, let Git ignore the outputs."""
     world = project.world(pipeline, acting=True)
     judge = Judge(world, world.look())
     check(judge, steps)
@@ -64,7 +64,9 @@ def _step_of(pipeline: Pipeline, run: Run) -> Step:
         UsageError: It is such a run, or the step is not declared any more or has other outputs now.
     """
     if run.exit_code != 0:
-        raise UsageError(f"run {run.id} failed (exit {run.exit_code}) and has no outputs", hint=f"gitml repro {run.step}")
+        raise UsageError(
+            f"run {run.id} failed (exit {run.exit_code}) and has no outputs", hint=f"gitml repro {run.step}"
+        )
     if run.servable:
         raise UsageError(
             f"run {run.id} is not tainted, so there is nothing to accept",
