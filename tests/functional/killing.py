@@ -21,7 +21,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-_CHANGES = ("rename", "replace", "unlink", "remove", "rmdir", "mkdir", "symlink", "link", "write", "pwrite", "ftruncate", "truncate")
+_CHANGES = (
+    "rename",
+    "replace",
+    "unlink",
+    "remove",
+    "rmdir",
+    "mkdir",
+    "symlink",
+    "link",
+    "write",
+    "pwrite",
+    "ftruncate",
+    "truncate",
+)
 _NEED_SPACE = ("mkdir", "symlink", "link", "write", "pwrite", "open")
 FAULTS = ("none", "kill", "EIO", "ENOSPC")
 """`kill` and `EIO` strike once; `ENOSPC` strikes every change from N on that needs space."""
@@ -132,7 +145,9 @@ class CountedFile:
     def __enter__(self) -> CountedFile:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._file.close()
 
     def __getattr__(self, name: str) -> Any:

@@ -1,4 +1,4 @@
-"""A kill, a broken disk and a full disk at every change of the file system: the next run just works, nothing is lost."""
+"""A kill, a broken disk, a full disk at every change of the file system: the next run works and nothing is lost."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.functional.killing import Ended, FaultServer
 
 FULL = os.environ.get("GITML_FULL") == "1"
 """Strike at every change; otherwise at every few, at other ones for each scenario and fault."""
-STRIDE = {"kill": 3, "EIO": 7, "ENOSPC": 7}
+STRIDE = {"kill": 5, "EIO": 11, "ENOSPC": 11}
 
 PIPELINE = """
 [step.make]
@@ -105,7 +105,7 @@ class Stage:
         self.project = new_project(folder / "template", PIPELINE, x="first", **{"make.sh": FAILING_MAKE})
         scenario.prepare(self.project)
         self._template = folder / "template" / "project"
-        calm = self._copy()
+        calm = self.copy()
         first = self.run(calm)
         assert first.code == (1 if scenario.prepare is built_and_failing else 0), first.shown
         self.changes = first.changes
@@ -116,7 +116,7 @@ class Stage:
 
     def strike(self, fault: str, at: int) -> None:
         """Run with a fault, then without; what comes out must be what an undisturbed run makes."""
-        project = self._copy()
+        project = self.copy()
         struck = self.run(project, fault, at)
         where = f"{fault} at change {at} of {self.changes}: exit {struck.code}\n{struck.shown}"
         assert "Traceback" not in struck.shown, where
@@ -124,6 +124,10 @@ class Stage:
             assert struck.code in (0, 1), where
             wrong = os.strerror(5 if fault == "EIO" else 28)
             assert struck.code == 0 or wrong in struck.shown or self._scenario.prepare is built_and_failing, where
+        self.recovers(project, where)
+
+    def recovers(self, project: Path, where: str) -> None:
+        """Run without a fault: the end must be that of an undisturbed run."""
         after = self.run(project)
         if after.code == 1 and self._scenario.prepare is built_and_failing:
             after = self.run(project)  # the step's own failure came only now
@@ -147,7 +151,7 @@ class Stage:
         rescued = [p for p in (project / ".git/gitml/rescued").rglob("*") if p.is_file() and not p.is_symlink()]
         return sum(p.read_text() == precious for p in rescued) >= wanted
 
-    def _copy(self) -> Path:
+    def copy(self) -> Path:
         target = self._folder / "copy" / "project"
         shutil.rmtree(target.parent, ignore_errors=True)
         target.parent.mkdir(parents=True)
@@ -167,3 +171,23 @@ def test_the_next_run_works_after(scenario: Scenario, fault: str, tmp_path: Path
     offset = 1 if FULL else 1 + SCENARIOS.index(scenario) % stride
     for at in range(offset, stage.changes + 1, stride):
         stage.strike(fault, at)
+
+
+SYSCALLS = {"rename": 12, "renameat": 12, "renameat2": 1, "unlink": 10, "unlinkat": 10, "mkdir": 12, "mkdirat": 12}
+"""System calls that change names, and how many of each are struck at most."""
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+@pytest.mark.parametrize("syscall", SYSCALLS)
+def test_the_next_run_works_after_a_kill_in_a_system_call(syscall: str, tmp_path: Path, server: FaultServer) -> None:
+    """The same from outside: the kernel ends the whole process, with what SQLite and the C library do in it."""
+    stage = Stage(tmp_path, SCENARIOS[4], server)
+    stride = 1 if FULL else 4
+    for when in range(1, 1 + SYSCALLS[syscall] * (5 if FULL else 1), stride):
+        project = stage.copy()
+        inject = f"inject={syscall}:signal=SIGKILL:when={when}"
+        command = ["strace", "-f", "-o", "/dev/null", "-e", f"trace={syscall}", "-e", inject, GITML, "repro", "-j", "1"]
+        struck = subprocess.run(command, cwd=project, env=stage.project.environ, capture_output=True, check=False)
+        stage.recovers(project, f"SIGKILL in {syscall} number {when}: exit {struck.returncode}")
+        if struck.returncode == 0:
+            break  # there are no more of them
