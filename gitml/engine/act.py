@@ -111,6 +111,9 @@ class Actor:
         if isinstance(decision, Execute):
             if wanted.judgement.facts.missing:
                 return _missing(wanted.judgement, decision.reasons)
+            cwd = wanted.judgement.observation.step.cwd
+            if not os.path.isdir(os.path.join(self._world.root, cwd)):
+                return Failed(why=f"its cwd {cwd} is not a folder", reasons=decision.reasons)
             return self._execute(wanted, decision.reasons, claims)
         raise AssertionError(decision)
 
@@ -222,11 +225,20 @@ class Actor:
         """Name inputs and code that are not what they were when the key was taken: by digest, size and times.
 
         A file that was changed and changed back has its old digest and a new ctime: what the step read is not known.
-        Folders change their times when a step writes beside its inputs; what counts of them are their files.
+        A folder's times also change when something is written beside the inputs in it; so where only folders differ,
+        the step is observed again, and what counts is whether its recipe still says the same.
         """
-        outputs = [output.path for output in judgement.observation.step.outputs]
-        changed = self._judge.look.view.changed(judgement.observation.witness)
-        return [p for p in changed if not self._judge.look.view.is_folder(p) and not _is_inside(p, outputs)]
+        step = judgement.observation.step
+        outputs = [output.path for output in step.outputs]
+        view = self._judge.look.view
+        changed = [p for p in view.changed(judgement.observation.witness) if not _is_inside(p, outputs)]
+        files = [path for path in changed if not view.is_folder(path)]
+        if files or not changed:
+            return files
+        now = self._world.look().observer.observe(step, produced={}, unsettled={}).recipe.parts
+        before = judgement.observation.recipe.parts
+        differing = (part for part in sorted(before.keys() | now.keys()) if before.get(part) != now.get(part))
+        return [part.partition(":")[2] for part in differing]
 
     def _write_lock(self, judgement: Judgement, run: Run) -> None:
         step = judgement.observation.step
@@ -411,7 +423,7 @@ def new_run_id() -> str:
 
 def _missing(judgement: Judgement, reasons: tuple[Reason, ...]) -> Failed:
     names = ", ".join(judgement.facts.missing)
-    return Failed(why=f"input {names} is missing, and no step makes it", reasons=reasons)
+    return Failed(why=f"input {names} is missing", reasons=reasons)
 
 
 def _how_it_ended(step: Step, ended: Execution, *, stopped: bool) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
 from gitml.engine.judge import Judge
 from gitml.errors import GitmlError, UsageError
+from gitml.manifest.load import PYPROJECT
+from gitml.model.step import Output, Role, Step
 
 
 class PreflightError(UsageError):
@@ -16,6 +19,24 @@ class PreflightError(UsageError):
         text = "\n".join(dict.fromkeys(str(problem) for problem in problems))
         super().__init__(text, hint="; ".join(hints) or None)
         self.problems = problems
+
+
+def _tracked(judge: Judge, step: Step, output: Output) -> GitmlError:
+    """Say where an output is declared that Git tracks; the manifest is read again for the place."""
+    from gitml.manifest.problems import Fault, ManifestError, Source  # noqa: PLC0415 - only a mistake needs it
+
+    file = judge.world.pipeline.files[0]
+    with open(os.path.join(judge.world.root, file), encoding="utf-8-sig") as manifest:
+        source = Source(file=file, text=manifest.read(), prefix=("tool", "gitml") if file == PYPROJECT else ())
+    key = "outputs" if output.role is Role.OUTPUT else output.role.value
+    number = [other for other in step.outputs if other.role is output.role].index(output)
+    fault = Fault(
+        path=("step", step.name, key, number),
+        message=f"output {output.path} of step {step.id} is tracked by Git, and each path has one owner",
+        hint=f"git rm -r --cached {output.path}, or declare it with git = true",
+        value=True,
+    )
+    return ManifestError([source.problem(fault)])
 
 
 def check(judge: Judge, wanted: Iterable[str]) -> None:
@@ -30,12 +51,7 @@ def check(judge: Judge, wanted: Iterable[str]) -> None:
         for output in step.outputs:
             tracked = judge.look.held.is_held(output.path) or judge.look.held.is_dir(output.path)
             if tracked and not output.git:
-                problems.append(
-                    UsageError(
-                        f"output {output.path} of step {step.id} is tracked by Git, and each path has one owner",
-                        hint=f"git rm -r --cached {output.path}, or declare it with git = true",
-                    )
-                )
+                problems.append(_tracked(judge, step, output))
         try:
             judge.look.observer.discover(step)
             judge.world.locks.look(step)
