@@ -25,7 +25,6 @@ class LineReporter:
         self._began = time.monotonic()
         self._counts: Counter[str] = Counter()
         self._streamed: set[str] = set()
-        self._live = sys.stderr.isatty()
 
     def began(self, total: int) -> None:
         """Nothing to say before something happens."""
@@ -33,7 +32,7 @@ class LineReporter:
 
     def started(self, step: str, reasons: tuple[Reason, ...]) -> None:
         """Name what runs now, where somebody watches."""
-        if self._live:
+        if sys.stderr.isatty():
             click.echo(
                 step_line("running", step, f"running  {reasons_text(reasons)}", width=0, stream=sys.stderr), err=True
             )
@@ -66,6 +65,9 @@ class LineReporter:
             parts = [f"{count} {state}" for state, count in self._counts.items()]
             line = f"{', '.join(parts)} in {took}"
             click.echo(click.style(line, bold=True) if use_colour(sys.stdout) else line)
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 class QuietReporter(LineReporter):
@@ -123,6 +125,9 @@ class JsonReporter:
     def finished(self, exit_code: int) -> None:
         """Tell the exit code."""
         _emit("finished", exit_code=exit_code)
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 _CARD = ("id", "key", "exit_code", "duration", "cpu_seconds", "peak_memory", "snapshot", "outputs", "metrics", "log")

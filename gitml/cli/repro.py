@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import signal
@@ -103,15 +104,28 @@ def _plan(place: Place, request: Request, *, as_json: bool, quiet: bool) -> int:
 
 
 def _repro(place: Place, request: Request, *, as_json: bool, quiet: bool) -> int:
-    from gitml.cli.reporters import JsonReporter, LineReporter, QuietReporter
     from gitml.project.repro import repro
 
     gc.enable()
-    reporter: LineReporter | JsonReporter = JsonReporter() if as_json else QuietReporter() if quiet else LineReporter()
-    with project_here(place) as project, _signals() as interrupts:
+    reporter = _reporter(as_json=as_json, quiet=quiet)
+    with project_here(place) as project, _signals() as interrupts, contextlib.closing(reporter):
         result = repro(project, request, reporter, interrupts)
     reporter.finished(EXIT_INTERRUPTED if result.interrupted else result.exit_code)
     return EXIT_INTERRUPTED if result.interrupted else result.exit_code
+
+
+def _reporter(*, as_json: bool, quiet: bool) -> LineReporter | JsonReporter:
+    from gitml.cli.reporters import JsonReporter, LineReporter, QuietReporter
+
+    if as_json:
+        return JsonReporter()
+    if quiet:
+        return QuietReporter()
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        return LineReporter()
+    from gitml.cli.live import LiveReporter  # rich takes 60 ms to import: only for a terminal
+
+    return LiveReporter()
 
 
 @contextmanager

@@ -33,7 +33,7 @@ def glyph(state: str, stream: TextIO) -> str:
     """Give the mark of a state, in ASCII where the stream's encoding has no other."""
     mark, plain, colour = _GLYPHS[state]
     try:
-        mark.encode(stream.encoding or "ascii")
+        mark.encode(getattr(stream, "encoding", None) or getattr(sys.__stdout__, "encoding", None) or "ascii")
     except (UnicodeEncodeError, LookupError):
         mark = plain
     return click.style(mark, fg=colour) if use_colour(stream) else mark
