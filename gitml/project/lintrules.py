@@ -157,7 +157,7 @@ def same_work(look: Look) -> Iterator[Suspicion]:
 def unread_outputs(look: Look) -> Iterator[Suspicion]:
     """An output that nothing reads although other outputs of its step are read.
 
-    What the last steps write is what the pipeline is for, and so are metrics, plots and what Git holds: nothing of these
+    What the last steps write is what the pipeline is for, and so are metrics, plots and what Git holds: of them nothing
     is told. In the midst of a pipeline, an output that nobody reads is more often a forgotten input.
     """
     if not look.whole:
