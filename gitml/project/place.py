@@ -36,7 +36,11 @@ def find_place(folder: str, environ: Mapping[str, str]) -> Place:
         UsageError: There is no repository, or no project in it.
     """
     repository = open_repository(folder, environ)
-    root = _find_root(os.path.realpath(folder), repository.worktree)
+    return place_at(repository, _find_root(os.path.realpath(folder), repository.worktree))
+
+
+def place_at(repository: Repository, root: str) -> Place:
+    """Give the place of a project whose root (a real path in the worktree) is known."""
     prefix = os.path.relpath(root, repository.worktree)
     prefix = "" if prefix == "." else prefix
     machine = os.path.join(repository.git_dir, "gitml")
