@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gitml.cli.options import json_option, place_here, project_here, quiet_option, steps_argument
+from gitml.cli.terminal import use_colour
 from gitml.errors import EXIT_INTERRUPTED, EXIT_OK
 from gitml.project.place import Place
 from gitml.project.quick import confirmed
@@ -121,7 +122,7 @@ def _reporter(*, as_json: bool, quiet: bool) -> LineReporter | JsonReporter:
         return JsonReporter()
     if quiet:
         return QuietReporter()
-    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+    if not use_colour(sys.stderr):  # no terminal, a dumb one, or a user who wants plain lines
         return LineReporter()
     from gitml.cli.live import LiveReporter  # rich takes 60 ms to import: only for a terminal
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class LogFile:
-    """An empty log: a descriptor for commands to append to, and its path."""
+    """A log: a descriptor for commands to append to, and its path."""
 
     descriptor: int
     path: str
@@ -36,9 +36,13 @@ class LogFiles:
 
     @contextlib.contextmanager
     def take(self) -> Iterator[LogFile]:
-        """Give a log that nobody else writes to, for as long as the block lasts."""
+        """Give an empty log that nobody else writes to, for as long as the block lasts.
+
+        It keeps its content until it is taken again, for those who still have it open to read.
+        """
         with self._guard:
             log = self._free.pop() if self._free else self._create()
+        os.ftruncate(log.descriptor, 0)
         try:
             yield log
         finally:
@@ -47,7 +51,6 @@ class LogFiles:
             if again is None:
                 os.unlink(log.path)
             else:
-                os.ftruncate(again, 0)
                 with self._guard:
                     self._free.append(LogFile(again, log.path))
 
