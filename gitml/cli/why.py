@@ -46,6 +46,8 @@ def _lines(one: Explanation) -> list[str]:
     lines = [step_line(one.row.state, one.row.step, text, width=0, stream=sys.stdout)]
     if one.renamed_from:
         lines.append(f"  counts as {printable(one.renamed_from)}, whose step is no longer declared")
+    if one.row.state == "conflicted":
+        lines.append("  its lock has the conflict markers of a merge; gitml repro resolves that")
     lines.extend(f"  {line}" for detail in one.details for line in _detail_lines(detail))
     if one.row.upstream:
         lines.append(f"  waits for {printable(', '.join(one.row.upstream))}")

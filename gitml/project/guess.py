@@ -11,62 +11,13 @@ from dataclasses import dataclass
 from gitml.model.path import PathError, check_path
 
 _PATH = re.compile(r"[\w./-]{1,200}")
-_SUFFIXES = tuple(
-    [
-        ".csv",
-        ".tsv",
-        ".txt",
-        ".json",
-        ".jsonl",
-        ".parquet",
-        ".feather",
-        ".arrow",
-        ".npy",
-        ".npz",
-        ".pt",
-        ".pth",
-        ".pkl",
-        ".joblib",
-        ".h5",
-        ".hdf5",
-        ".onnx",
-        ".safetensors",
-        ".png",
-        ".svg",
-        ".pdf",
-        ".html",
-        ".md",
-        ".yaml",
-        ".yml",
-        ".db",
-        ".zip",
-        ".gz",
-        ".model",
-        ".bin",
-    ]
+_DATA_FILE = re.compile(
+    r".*[^./]\.(?:csv|tsv|txt|json|jsonl|parquet|feather|arrow|npy|npz|pt|pth|pkl|joblib|h5|hdf5|onnx|safetensors"
+    r"|png|svg|pdf|html|md|ya?ml|db|zip|gz|model|bin)"
 )
-_WRITERS = frozenset(
-    [
-        "to_csv",
-        "to_parquet",
-        "to_json",
-        "to_pickle",
-        "to_excel",
-        "to_feather",
-        "to_html",
-        "savefig",
-        "save",
-        "savez",
-        "savetxt",
-        "save_model",
-        "save_pretrained",
-        "dump",
-        "write_text",
-        "write_bytes",
-        "write_csv",
-        "write_parquet",
-        "makedirs",
-    ]
+_WRITES = re.compile(
+    r"to_(?:csv|parquet|json|pickle|excel|feather|html)|save(?:fig|z|txt|_model|_pretrained)?|dump|makedirs"
+    r"|write_(?:text|bytes|csv|parquet)"
 )
 _OUTWARD = re.compile(r"out|save|dest|target|model", re.IGNORECASE)
 
@@ -95,7 +46,7 @@ def guess_files(data: bytes) -> Guess:
 def _written(call: ast.Call) -> Iterator[str]:
     """Give the paths that a call seems to write to: `open(p, "w")`, `x.to_csv(p)`, `Path(p).write_text(…)`."""
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-    if (name == "open" and _mode(call)[:1] in ("w", "a", "x")) or name in _WRITERS:
+    if (name == "open" and _mode(call)[:1] in ("w", "a", "x")) or _WRITES.fullmatch(name):
         yield from _paths(call)
     elif name == "add_argument" and any(_OUTWARD.search(text) for text in _options(call)):
         yield from (path for keyword in call.keywords if keyword.arg == "default" for path in _paths(keyword.value))
@@ -124,7 +75,7 @@ def _paths(tree: ast.AST) -> Iterator[str]:
 
 
 def _path(text: str) -> Iterator[str]:
-    named = "/" in text.strip("/") or (text.endswith(_SUFFIXES) and not text.startswith("."))
+    named = "/" in text.strip("/") or _DATA_FILE.fullmatch(text) is not None
     if named and _PATH.fullmatch(text):
         try:
             yield check_path(text)

@@ -33,25 +33,28 @@ def look_up(pipeline: Pipeline, store: Store, name: str) -> Named:
     """
     try:
         return Named(steps=named_steps(pipeline, [name]))
-    except UsageError:
+    except UsageError as unknown:
         text = name.removeprefix(PREFIX)
         if not _ID_OR_KEY.fullmatch(text):
             raise
-    return Named(run=one_run(store, text))
+        run = find_run(store, text)
+        if run is None:
+            raise UsageError(f"no step is named {name!r}, and no run or key begins so", hint=unknown.hint) from None
+        return Named(run=run)
 
 
-def one_run(store: Store, prefix: str) -> Run:
+def find_run(store: Store, prefix: str) -> Run | None:
     """Find a run by the beginning of its id, or the run that best stands for a key by the beginning of that.
 
     Raises:
-        UsageError: No run, or runs of several keys begin so.
+        UsageError: Several runs, or runs of several keys, begin so.
     """
     found = sorted(store.runs.find(prefix), key=lambda run: run.id)
     by_id = [run for run in found if run.id.startswith(prefix)]
     if len(by_id) == 1:
         return by_id[0]
     if not found:
-        raise UsageError(f"no step is named {prefix!r}, and no run or key begins so", hint="gitml runs")
+        return None
     if by_id or len({run.key for run in found}) > 1:
         raise UsageError(f"{prefix!r} means {len(found)} runs", hint="one of " + _listed(found))
     return max(found, key=lambda run: (run.servable, run.id))

@@ -16,22 +16,7 @@ _STARTS = re.compile(
     rb"^(?:@\w+(?:\.\w+)*\.?(?:command|main|group)\b|[^\s#].*(?:parse_args|Fire|typer\.run|cli)\()", re.MULTILINE
 )
 _NOT_STEPS = re.compile(r"test_.*|.*_test|conftest|setup|noxfile|fabfile|tasks|manage|__init__|versioneer")
-_NOT_FOLDERS = frozenset(
-    [
-        "test",
-        "tests",
-        "doc",
-        "docs",
-        "build",
-        "dist",
-        "venv",
-        "env",
-        "node_modules",
-        "site-packages",
-        "third_party",
-        "vendor",
-    ]
-)
+_NOT_FOLDER = re.compile(r"\..*|tests?|docs?|build|dist|v?env|node_modules|site-packages|third_party|vendor")
 _NOT_SHELL = re.compile(r"(?:install|setup|bootstrap|ci|lint|format|test|entrypoint|deploy).*")
 _BASH = re.compile(rb"#!.*\bbash\b")
 _LARGEST = 1 << 20
@@ -71,11 +56,7 @@ def find_scripts(root: str, files: Collection[str]) -> list[Script]:
 def _may_be_step(path: str) -> bool:
     *folders, name = path.split("/")
     stem = name.rpartition(".")[0]
-    if (
-        any(folder.startswith(".") or folder in _NOT_FOLDERS for folder in folders)
-        or not path.isprintable()
-        or "$" in path
-    ):
+    if any(_NOT_FOLDER.fullmatch(folder) for folder in folders) or not path.isprintable() or "$" in path:
         return False
     if name.endswith(".py"):
         return not _NOT_STEPS.fullmatch(stem)

@@ -130,6 +130,12 @@ def test_what_means_nothing_is_refused(project: Project) -> None:
     assert "no run or key begins so" in project.gitml("show", "0123456789abcdef", code=2).stderr
 
 
+def test_a_mistyped_name_that_could_be_a_key_still_gets_the_nearest_step(tmp_path: Path) -> None:
+    project = new_project(tmp_path, '[step.bead]\nrun = "true"\n')
+    assert "did you mean 'bead'" in project.gitml("show", "beat", code=2).stderr
+    assert "did you mean 'bead'" in project.gitml("show", "bed", code=2).stderr
+
+
 def test_the_sheet_is_data_of_a_stable_form(project: Project) -> None:
     jsonschema.validate(
         sheet(project, "report"),

@@ -169,3 +169,10 @@ def test_it_writes_no_lock_and_runs_nothing(project: Project) -> None:
     project.gitml("why")
     assert project.read(".gitml/lock/prepare.json") == before
     assert project.states()["prepare"] == "stale"
+
+
+def test_a_lock_with_conflict_markers_is_told(project: Project) -> None:
+    text = project.read(".gitml/lock/prepare.json")
+    project.write(".gitml/lock/prepare.json", f"<<<<<<< ours\n{text}=======\n{text}>>>>>>> theirs\n")
+    assert "conflict markers" in project.gitml("why", "prepare").stdout
+    assert why(project, "prepare")["prepare"]["state"] == "conflicted"
