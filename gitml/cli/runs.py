@@ -51,7 +51,8 @@ def _table(listed: Sequence[Listed], sort: str | None) -> list[str]:
     names = short_names(one.metrics for one in listed)
     metrics = [{names[name]: value for name, value in one.metrics.items()} for one in listed]
     params = [dict(one.run.params) for one in listed]
-    columns = [(name, "metrics") for name in _chosen(metrics, sort)] + [(n, "params") for n in _chosen(params, sort)]
+    columns = [(name, "metrics") for name in _chosen(metrics, sort, missing=True)]
+    columns += [(name, "params") for name in _chosen(params, sort, missing=False)]
     shown, hidden = columns[:_COLUMNS], len(columns) - _COLUMNS
     head = ["run", "step", "started", "took", "state", "commit", *(name for name, _ in shown)]
     rows = [head]
@@ -64,10 +65,13 @@ def _table(listed: Sequence[Listed], sort: str | None) -> list[str]:
     return [*lines, f"(+{hidden} more columns: --json)"] if hidden > 0 else lines
 
 
-def _chosen(tables: Sequence[Mapping[str, object]], sort: str | None) -> list[str]:
-    """Name the columns to show, first what the rows are sorted by."""
+def _chosen(tables: Sequence[Mapping[str, object]], sort: str | None, *, missing: bool) -> list[str]:
+    """Name the columns to show, first what the rows are sorted by.
+
+    A metric that only some steps have is shown. A parameter is not: each step declares its own.
+    """
     first = [n for n in dict.fromkeys(n for table in tables for n in table) if sort is not None and is_named(n, sort)]
-    return list(dict.fromkeys([*first, *varying(tables)]))
+    return list(dict.fromkeys([*first, *varying(tables, missing=missing)]))
 
 
 def _facts(one: Listed) -> list[str]:

@@ -44,13 +44,20 @@ def list_runs(project: Project, names: Sequence[str], *, sort: str | None, rever
     return [*(one for one, _ in known), *(one for one, value in pairs if value is None)]
 
 
-def varying(tables: Sequence[Mapping[str, object]]) -> list[str]:
-    """Name the columns that do not have one and the same value in every row; all columns of a single row."""
+def varying(tables: Sequence[Mapping[str, object]], *, missing: bool) -> list[str]:
+    """Name the columns that do not have one and the same value in every row; all columns of a single row.
+
+    `missing` tells whether a row without the column counts as having another value.
+    """
     names = dict.fromkeys(name for table in tables for name in table)
     if len(tables) < 2:
         return list(names)
-    first = tables[0]
-    return [n for n in names if any(n not in table or table[n] != first.get(n) for table in tables)]
+    return [name for name in names if _varies(name, tables, missing=missing)]
+
+
+def _varies(name: str, tables: Sequence[Mapping[str, object]], *, missing: bool) -> bool:
+    values = [table[name] for table in tables if name in table]
+    return any(value != values[0] for value in values) or (missing and len(values) < len(tables))
 
 
 def short_names(tables: Iterable[Mapping[str, float]]) -> dict[str, str]:

@@ -65,6 +65,12 @@ def test_the_table_has_the_columns_that_vary(project: Project) -> None:
     assert "seed" not in head  # the same in every run
 
 
+def test_a_parameter_that_only_some_steps_declare_does_not_vary(project: Project) -> None:
+    head = project.gitml("runs").stdout.splitlines()[0].split()
+    assert "seed" not in head
+    assert "accuracy" in head
+
+
 def test_a_parameter_that_varies_is_a_column(project: Project) -> None:
     change(project, "gitml.toml", "seed = 1", "seed = 9")
     project.repro("train")
