@@ -35,12 +35,12 @@ bench: $(VENV)/.gitml ## measure against DVC, Snakemake, doit and make
 	$(BIN)/python -m tests.bench $(BENCH_ARGS)
 
 # Each round draws new examples, so a round that fails prints the seed to repeat it with.
-soak: $(VENV)/.test ## repeat the tests with new random examples for MINUTES
+soak: $(VENV)/.test ## repeat all tests at full length, with new random examples, for MINUTES
 	@end=$$(( $$(date +%s) + 60 * $(MINUTES) )); round=0; \
 	while [ "$$(date +%s)" -lt "$$end" ]; do \
 	    round=$$((round + 1)); seed=$$(od -An -N4 -tu4 /dev/urandom | tr -d ' '); \
 	    echo "round $$round, --hypothesis-seed=$$seed"; \
-	    PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(WORKERS) --hypothesis-seed="$$seed" $(PYTEST_ARGS) || exit 1; \
+	    GITML_FULL=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(WORKERS) --hypothesis-seed="$$seed" $(PYTEST_ARGS) || exit 1; \
 	done
 
 clean: ## remove what these targets made

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import compileall
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import gitml
 from gitml import __version__
 from tests.bench.load import Load
 
@@ -18,6 +20,9 @@ class Gitml:
     environ: Mapping[str, str] = {}
 
     def __init__(self) -> None:
+        # What pip does for an installed package, an editable one and PYTHONDONTWRITEBYTECODE leave undone: without it
+        # every call would compile gitml's own source, but not that of the tools beside it.
+        compileall.compile_dir(str(Path(gitml.__file__).parent), quiet=1)
         self.program = str(Path(sys.executable).with_name("gitml"))
 
     def version(self) -> str:
