@@ -49,7 +49,7 @@ def test_a_step_or_a_family_narrows_the_list(project: Project) -> None:
 def test_sorting_by_a_metric_puts_the_largest_first(project: Project) -> None:
     assert accuracies(runs(project, "train", "--sort", "accuracy")) == [0.85, 0.75, 0.6, 0.5, 0.35, 0.25]
     assert accuracies(runs(project, "train", "--sort", "accuracy", "-r")) == [0.25, 0.35, 0.5, 0.6, 0.75, 0.85]
-    assert accuracies(runs(project, "--sort", "loss.last", "-n", "1")) == [0.35]
+    assert accuracies(runs(project, "train@fold=1", "--sort", "loss.last", "-n", "1")) == [0.35]
 
 
 def test_runs_without_the_number_come_last_either_way(project: Project) -> None:
