@@ -21,7 +21,7 @@ def tree_lines(drawing: Drawing) -> Iterator[str]:
     drawn above already is marked `(*)` and not drawn again, so that the tree is no longer than the graph.
     """
     seen: set[str] = set()
-    for end in [*drawing.ends(), *reversed(drawing.nodes)]:  # families that need one another have no end
+    for end in [*drawing.ends(), *reversed([*drawing.nodes])]:  # families that need one another have no end
         if end not in seen:
             yield from _tree(drawing, end, seen)
 

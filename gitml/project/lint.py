@@ -44,14 +44,14 @@ def lint(project: Project, names: Sequence[str]) -> list[Finding]:
 
 def _merged(suspicions: Iterable[Suspicion]) -> Iterator[Suspicion]:
     """Say once what is the same for several steps: the instances of a family share their declaration."""
-    found: dict[tuple[object, ...], Suspicion] = {}
-    steps: dict[tuple[object, ...], list[str]] = {}
+    found: dict[tuple[str, Place, str], Suspicion] = {}
+    steps: dict[tuple[str, Place, str], list[str]] = {}
     for one in suspicions:
         key = (one.rule, one.at, one.message)
         found.setdefault(key, one)
         steps.setdefault(key, []).extend(one.steps)
-    for key, one in found.items():
-        yield one.of(tuple(dict.fromkeys(steps[key])))
+    for same, one in found.items():
+        yield one.of(tuple(dict.fromkeys(steps[same])))
 
 
 def _placed(project: Project, pipeline: Pipeline, suspicions: Iterable[Suspicion]) -> Iterator[Finding]:

@@ -138,3 +138,17 @@ def test_it_runs_nothing_and_writes_no_lock(project: Project) -> None:
     project.gitml("lint")
     assert not project.exists(".gitml")
     assert not project.exists("clean.txt")
+
+
+def test_each_finding_names_its_own_steps(project: Project) -> None:
+    change(project, "gitml.toml", '["raw"]', '["gone"]')
+    change(project, "gitml.toml", "python prepare.py", 'python prepare.py"\nenv = ["A_TOKEN"]\ncwd = ".')
+    change(project, "gitml.toml", "python train.py", "python train.py table.csv")
+    project.write("table.csv", "1\n")
+    project.write(".gitignore", "table.csv\n")
+    assert {(f["rule"], tuple(f["steps"])) for f in findings(project)} == {
+        ("unowned-input", ("prepare",)),
+        ("secret-in-env", ("prepare",)),
+        ("undeclared-file", ("train@fold=0", "train@fold=1")),
+        ("unread-output", ("train@fold=0", "train@fold=1")),
+    }
