@@ -44,7 +44,7 @@ def to_json(value: Value) -> object:
             return {tag: value.isoformat()}
     if isinstance(value, Mapping):
         return {"$" + k if k.startswith("$") else k: to_json(v) for k, v in value.items()}
-    if isinstance(value, Sequence):
+    if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray)):
         return [to_json(v) for v in value]
     raise TypeError(f"not a parameter value: {type(value).__name__}")
 
