@@ -44,12 +44,19 @@ values = st.recursive(
 )
 """Parameter values."""
 
+loaded_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["\ud800", 10**400, 1e999]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text() | st.just("\ud800"), inner, max_size=3),
+    max_leaves=10,
+)
+"""What `json.loads` gives of bytes from anyone: NaN, infinities (`1e999`) and halves of surrogate pairs among it."""
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=10,
 )
-"""What `json.loads` gives."""
+"""JSON data as it is written."""
 
 
 def _allowed_name(name: str) -> bool:

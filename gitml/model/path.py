@@ -25,6 +25,10 @@ def check_path(text: str) -> str:
         raise PathError("a path may not be empty")
     if "\0" in text:
         raise PathError("a path may not contain NUL")
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise PathError("a path may not contain half of a surrogate pair") from None
     if text.startswith("/"):
         raise PathError("an absolute path leaves the repository")
     parts = [part for part in text.split("/") if part not in ("", ".")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -13,6 +14,8 @@ from gitml.model.run import SCHEMA, Run
 from gitml.model.tree import Entry, Kind
 
 _T = TypeVar("_T")
+_LARGEST = 1 << 63
+"""More than any size in bytes, time in seconds or count. NaN and infinities are not within it."""
 
 
 class RecordError(ValueError):
@@ -60,7 +63,7 @@ def lock_from_json(data: object) -> LockEntry:
         outputs=_entries_from_json("outputs", table.get("outputs")),
         subpaths=_entries_from_json("subpaths", table.get("subpaths", {})),
         globs={name: _texts("globs", paths) for name, paths in _table("globs", table.get("globs", {})).items()},
-        metrics=_table("metrics", table.get("metrics", {})),
+        metrics=_finite("metrics", table.get("metrics", {})),
         accepted=_optional(_text, "accepted", table.get("accepted")),
     )
 
@@ -114,8 +117,8 @@ def run_from_json(data: object) -> Run:
         key=_digest("key", table.get("key")),
         recipe=_recipe(table),
         outputs=_entries_from_json("outputs", table.get("outputs")),
-        metrics=_table("metrics", table.get("metrics", {})),
-        params=_table("params", table.get("params", {})),
+        metrics=_finite("metrics", table.get("metrics", {})),
+        params=_finite("params", table.get("params", {})),
         snapshot=_optional(_text, "snapshot", table.get("snapshot")),
         branch=_optional(_text, "branch", table.get("branch")),
         commands=_texts("commands", table.get("commands", [])),
@@ -184,13 +187,28 @@ def _recipe(table: Mapping[str, object]) -> Recipe:
         raise RecordError(f"format {found!r} is not a version")
     if found > FORMAT:
         raise NewerFormatError(found)
-    return Recipe(parts=_table("recipe", table.get("recipe")), format=found)
+    return Recipe(parts=_finite("recipe", table.get("recipe")), format=found)
 
 
 def _table(name: str, data: object) -> dict[str, object]:
     if not isinstance(data, dict):
         raise RecordError(f"{name} is not a table")
     return data
+
+
+def _finite(name: str, data: object) -> dict[str, object]:
+    """Take a table that can be written again as JSON: Python reads `1e999` and `NaN`, but they are no JSON."""
+    table = _table(name, data)
+    waiting: list[object] = [table]
+    while waiting:
+        inner = waiting.pop()
+        if isinstance(inner, dict):
+            waiting.extend(inner.values())
+        elif isinstance(inner, list):
+            waiting.extend(inner)
+        elif isinstance(inner, float) and not math.isfinite(inner):
+            raise RecordError(f"{name} holds {inner}, which JSON cannot carry")
+    return table
 
 
 def _text(name: str, data: object) -> str:
@@ -206,13 +224,13 @@ def _texts(name: str, data: object) -> tuple[str, ...]:
 
 
 def _number(name: str, data: object) -> float:
-    if not isinstance(data, (int, float)) or isinstance(data, bool):
+    if not isinstance(data, (int, float)) or isinstance(data, bool) or not abs(data) <= _LARGEST:
         raise RecordError(f"{name} is not a number")
     return data
 
 
 def _count(name: str, data: object) -> int:
-    if not isinstance(data, int) or isinstance(data, bool) or data < 0:
+    if not isinstance(data, int) or isinstance(data, bool) or not 0 <= data <= _LARGEST:
         raise RecordError(f"{name}: {data!r} is not a count")
     return data
 

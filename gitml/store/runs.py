@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterator
 
 from gitml.model.digest import Digest
-from gitml.model.record import RecordError, run_from_json, run_to_json
+from gitml.model.record import run_from_json, run_to_json
 from gitml.model.run import Run
 from gitml.store.atomic import write_atomically
 
@@ -57,7 +57,7 @@ def _read(path: str) -> Run | None:
     try:
         with open(path, "rb") as file:
             return run_from_json(json.loads(file.read()))
-    except (FileNotFoundError, ValueError, RecordError):
+    except (FileNotFoundError, ValueError, RecursionError):  # RecordError is a ValueError
         return None
 
 

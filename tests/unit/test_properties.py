@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from typing import Any
 
 from hypothesis import assume, given
@@ -108,7 +109,7 @@ def test_a_run_comes_back(run: Any) -> None:
 
 
 @own.patiently
-@given(st.binary() | own.json_values.map(lambda data: json.dumps(data).encode()))
+@given(st.binary() | own.loaded_json.map(lambda data: json.dumps(data).encode()))
 def test_any_bytes_are_a_lock_or_refused_as_none(data: bytes) -> None:
     try:
         decode_lock("lock", data)
@@ -121,12 +122,14 @@ def test_any_bytes_are_a_lock_or_refused_as_none(data: bytes) -> None:
 def test_a_lock_with_any_field_replaced_is_read_or_refused(lock: Any, data: st.DataObject) -> None:
     table = dict(lock_to_json(lock))
     name = data.draw(st.sampled_from(sorted(table)))
-    table[name] = data.draw(own.json_values)
+    table[name] = data.draw(own.loaded_json)
     try:
-        lock_from_json(table)
+        found = lock_from_json(table)
     except RecordError:
         return
-    decode_lock("lock", json.dumps(table).encode())
+    assert decode_lock("lock", encode_lock(found)) == found
+    for path in (*found.outputs, *found.subpaths):
+        os.fsencode(path)
 
 
 @own.patiently
@@ -134,16 +137,16 @@ def test_a_lock_with_any_field_replaced_is_read_or_refused(lock: Any, data: st.D
 def test_a_run_with_any_field_replaced_is_read_or_refused(run: Any, data: st.DataObject) -> None:
     table = dict(run_to_json(run))
     name = data.draw(st.sampled_from(sorted(table)))
-    table[name] = data.draw(own.json_values)
+    table[name] = data.draw(own.loaded_json)
     try:
         found = run_from_json(table)
     except RecordError:
         return
-    assert found.key == table["key"]
+    assert run_from_json(json.loads(json.dumps(run_to_json(found), allow_nan=False))) == found
 
 
 @own.patiently
-@given(own.json_values)
+@given(own.loaded_json)
 def test_any_json_is_a_run_or_refused_as_none(data: Any) -> None:
     try:
         run_from_json(data)
