@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["__version__", "params"]
+from gitml.version import __version__
 
-__version__ = "0.1.0"
+__all__ = ["__version__", "params"]
 
 
 def params() -> dict[str, Any]:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gitml import __version__
 from gitml.cli.terminal import error_lines
 from gitml.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, GitmlError
+from gitml.version import __version__
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem

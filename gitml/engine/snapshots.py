@@ -20,8 +20,8 @@ class Snapshots:
     """Gives the snapshot commit for what a step is about to run from.
 
     Asking Git costs 10 to 30 ms, more than a trivial step. So a snapshot is used again for at most two seconds, and
-    only while every Git-held file that the step looked at was last changed before it was taken: the files that the step is
-    known to use are exact, others at most that old.
+    only while every Git-held file that the step looked at was last changed before it was taken: the files that the step
+    is known to use are exact, others at most that old.
     """
 
     def __init__(self, held: HeldFiles, *, exclude: str) -> None:

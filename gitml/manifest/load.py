@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from gitml import __version__
 from gitml.errors import UsageError
 from gitml.manifest import keys
 from gitml.manifest.graph import connect
@@ -18,6 +17,7 @@ from gitml.manifest.text import MAX_BYTES, decode, parse_toml
 from gitml.model.path import PathError, check_path, is_glob
 from gitml.model.pipeline import Pipeline
 from gitml.model.value import Value
+from gitml.version import __version__
 
 if TYPE_CHECKING:
     from gitml.manifest.environment import Environment

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import xxhash
 
-from gitml import __version__
 from gitml.engine.gitform import WorktreeGit
 from gitml.engine.installed import site_packages
 from gitml.engine.locks import Locks
@@ -33,6 +32,7 @@ from gitml.project.place import Place
 from gitml.project.quick import stamp_of
 from gitml.store.claims import Claims
 from gitml.store.store import Store
+from gitml.version import __version__
 
 _COMPILED = "pipeline"
 

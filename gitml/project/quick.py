@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from gitml import __version__
 from gitml.engine.stamp import FreshStamp
 from gitml.hashing.state import StateDatabase
 from gitml.project.place import Place
+from gitml.version import __version__
 
 
 def stamp_of(place: Place, database: StateDatabase) -> FreshStamp:

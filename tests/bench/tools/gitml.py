@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import gitml
-from gitml import __version__
+from gitml.version import __version__
 from tests.bench.load import Load
 
 
