@@ -103,7 +103,7 @@ class Actor:
     def _do(self, wanted: Act, claims: Sequence[Claim]) -> Outcome:
         decision = wanted.judgement.decision
         if wanted.verify:
-            return self._execute(wanted, (), claims)
+            return _not_comparable(wanted.judgement) or self._execute(wanted, (), claims)
         if isinstance(decision, Keep):
             return self._keep(wanted.judgement, decision)
         if isinstance(decision, Restore):
@@ -419,6 +419,15 @@ def new_run_id() -> str:
     now = time.time()
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now))
     return f"{stamp}{int(now % 1 * 1000):03d}Z-{os.urandom(4).hex()}"
+
+
+def _not_comparable(judgement: Judgement) -> Failed | None:
+    """Refuse to compare with outputs that were made from something else: they would differ, and rightly so."""
+    lock, step = judgement.lock, judgement.observation.step
+    if lock is not None and lock.key == judgement.observation.key:
+        return None
+    hint = f"bring it up to date first: gitml repro {step.id}"
+    return Failed(why="nothing is recorded for what it would run from now", detail=(hint,))
 
 
 def _missing(judgement: Judgement, reasons: tuple[Reason, ...]) -> Failed:
