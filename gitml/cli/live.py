@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -33,10 +34,10 @@ class LiveReporter(LineReporter):
         self._task = self._progress.add_task("")
         self._running: dict[str, None] = {}
 
-    def began(self, total: int) -> None:
+    def began(self, steps: Sequence[str]) -> None:
         """Show the line."""
-        super().began(total)
-        self._progress.update(self._task, total=total)
+        super().began(steps)
+        self._progress.update(self._task, total=len(steps))
         self._progress.start()
 
     def started(self, step: str, reasons: tuple[Reason, ...]) -> None:

@@ -6,10 +6,11 @@ import json
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 
 import click
 
-from gitml.cli.terminal import duration_text, glyph, printable, size_text, step_line, use_colour
+from gitml.cli.terminal import duration_text, glyph, name_width, printable, size_text, step_line, use_colour
 from gitml.cli.words import reason_json, reasons_text
 from gitml.engine.outcome import Executed, Failed, Kept, Outcome, Restored, Skipped, Verified
 from gitml.model.decision import Reason
@@ -25,9 +26,11 @@ class LineReporter:
         self._began = time.monotonic()
         self._counts: Counter[str] = Counter()
         self._streamed: set[str] = set()
+        self._width = 0
 
-    def began(self, total: int) -> None:
-        """Nothing to say before something happens."""
+    def began(self, steps: Sequence[str]) -> None:
+        """Leave room for the names; there is nothing to say before something happens."""
+        self._width = name_width(steps)
         self._began = time.monotonic()
 
     def started(self, step: str, reasons: tuple[Reason, ...]) -> None:
@@ -51,7 +54,7 @@ class LineReporter:
         """Print the step's line, and below it what the user should know."""
         state, text, notes = outcome_text(outcome)
         self._counts[state] += 1
-        click.echo(step_line(state, step, text, width=0, stream=sys.stdout))
+        click.echo(step_line(state, step, text, width=self._width, stream=sys.stdout))
         for note in notes:
             click.echo(f"    {note}")
         if isinstance(outcome, Failed) and outcome.tail and step not in self._streamed:
@@ -94,9 +97,9 @@ class QuietReporter(LineReporter):
 class JsonReporter:
     """One JSON object per line on stdout."""
 
-    def began(self, total: int) -> None:
+    def began(self, steps: Sequence[str]) -> None:
         """Tell how many steps there are."""
-        _emit("began", steps=total)
+        _emit("began", steps=len(steps))
 
     def started(self, step: str, reasons: tuple[Reason, ...]) -> None:
         """Tell that a step's commands start, and why."""

@@ -83,7 +83,7 @@ def _all_fresh(known: list[tuple[str, bool]], *, dry_run: bool, as_json: bool, q
         from gitml.engine.outcome import Kept
 
         reporter = JsonReporter()
-        reporter.began(len(known))
+        reporter.began([step for step, _ in known])
         for step, frozen in known:
             reporter.settled(step, Kept(frozen=frozen))
         reporter.finished(EXIT_OK)

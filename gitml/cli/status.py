@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import click
 
 from gitml.cli.options import json_option, place_here, project_here, quiet_option, steps_argument
-from gitml.cli.terminal import step_line
+from gitml.cli.terminal import name_width, step_line
 from gitml.errors import EXIT_OK, EXIT_STALE
 from gitml.project.quick import confirmed
 from gitml.project.row import Row
@@ -54,7 +54,7 @@ def show_rows(rows: Sequence[Row], *, as_json: bool, quiet: bool) -> int:
 def _lines(rows: Sequence[Row]) -> list[str]:
     if not rows:
         return ["no steps are declared"]
-    width = min(40, max(len(row.step) for row in rows))
+    width = name_width(row.step for row in rows)
     lines = [step_line(row.state, row.step, _text(row), width=width, stream=sys.stdout) for row in rows]
     counts = Counter(row.state for row in rows)
     if len(counts) > 1 or len(rows) > 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 from typing import TextIO
 
 import click
@@ -42,6 +43,11 @@ def glyph(state: str, stream: TextIO) -> str:
 def step_line(state: str, step: str, text: str, *, width: int, stream: TextIO) -> str:
     """Give the one line of a step: mark, name, what became of it."""
     return f"{glyph(state, stream)} {printable(step).ljust(width)}  {text}".rstrip()
+
+
+def name_width(names: Iterable[str]) -> int:
+    """Give the width of a column of names, as far as a terminal can spare it."""
+    return min(40, max((len(printable(name)) for name in names), default=0))
 
 
 def printable(text: str) -> str:

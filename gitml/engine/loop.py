@@ -98,7 +98,7 @@ class Loop:
         """Settle every wanted step, or find out that it cannot be."""
         for step_id in sorted(self._options.wanted):
             self._pool.check(self._steps[step_id])
-        self._reporter.began(len(self._options.wanted))
+        self._reporter.began([step_id for step_id in self._steps if step_id in self._options.wanted])
         try:
             self._go_on()
         finally:

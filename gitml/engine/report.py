@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from gitml.engine.outcome import Outcome
@@ -11,8 +12,8 @@ from gitml.model.decision import Reason
 class Reporter(Protocol):
     """Told of each event, steps by their ids, in the order in which it happens, always from the loop's own thread."""
 
-    def began(self, total: int) -> None:
-        """The loop starts with this many steps."""
+    def began(self, steps: Sequence[str]) -> None:
+        """The loop starts with these steps."""
 
     def started(self, step: str, reasons: tuple[Reason, ...]) -> None:
         """A step's commands are about to run."""
