@@ -6,9 +6,17 @@ import errno
 import itertools
 import os
 
-from gitml.manifest.lockfile import FOLDER, ConflictedLockError, LockFileError, decode_lock, encode_lock, lock_path
-from gitml.model.digest import Digest
+from gitml.manifest.lockfile import (
+    FOLDER,
+    MAX_BYTES,
+    ConflictedLockError,
+    LockFileError,
+    decode_lock,
+    encode_lock,
+    lock_path,
+)
 from gitml.model.lock import LockEntry
+from gitml.model.path import parents
 from gitml.model.step import Step
 from gitml.store.beneath import parent_of
 
@@ -21,7 +29,7 @@ class Locks:
     def __init__(self, root: str, tmp: str) -> None:
         self._root = root
         self._tmp = tmp
-        self._by_key: dict[Digest, str] | None = None
+        self._real: set[str] = set()
 
     def read(self, step: Step) -> LockEntry | None:
         """Read a step's lock; None when it has none.
@@ -84,6 +92,7 @@ class Locks:
         return sorted(paths)
 
     def _read(self, path: str) -> LockEntry | None:
+        self._refuse_links(os.path.dirname(path))
         try:
             descriptor = os.open(os.path.join(self._root, path), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except (FileNotFoundError, NotADirectoryError):
@@ -91,7 +100,18 @@ class Locks:
         except OSError as error:
             raise LockFileError(path, os.strerror(error.errno or 0), "restore it with `git checkout`") from error
         with open(descriptor, "rb") as file:
-            return decode_lock(path, file.read())
+            return decode_lock(path, file.read(MAX_BYTES + 1))
+
+    def _refuse_links(self, folder: str) -> None:
+        """Refuse a folder of locks that a link leads out of the project; looked at once, `write` looks each time.
+
+        A step must not run for a day before it is found that its lock cannot be written.
+        """
+        if folder not in self._real:
+            for part in (folder, *parents(folder)):
+                if os.path.islink(os.path.join(self._root, part)):
+                    raise LockFileError(part, "locks may not lie behind a symlink", "replace it by a folder")
+            self._real.add(folder)
 
 
 def _write(path: str, data: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -177,10 +178,13 @@ def test_a_manifest_that_is_not_utf8(tmp_path: Path) -> None:
 
 
 def test_a_huge_manifest_is_refused_unread(tmp_path: Path) -> None:
+    """A hundred gigabytes of nothing: whoever reads them does not come back in time."""
     project = new_project(tmp_path, A)
-    with (project.path / "gitml.toml").open("ab") as file:
-        file.truncate(50 << 20)
-    assert "gitml.toml" in refused(project).stderr
+    os.truncate(project.path / "gitml.toml", 100 << 30)
+    for command in ("repro", "status"):
+        called = project.gitml(command, code=2)
+        assert called.stderr.startswith("error: gitml.toml")
+    assert project.calls() == [] and not project.exists(".gitml")
 
 
 def test_a_deeply_nested_manifest_is_refused(tmp_path: Path) -> None:
@@ -242,3 +246,15 @@ def test_a_wrong_command_line(args: list[str], tmp_path: Path) -> None:
     project = new_project(tmp_path, A)
     assert project.gitml("repro", *args, code=2).stdout == ""
     assert project.calls() == []
+
+
+@pytest.mark.parametrize("link", [".gitml", ".gitml/lock"])
+def test_a_lock_folder_that_is_a_link_runs_nothing(link: str, tmp_path: Path) -> None:
+    project = new_project(tmp_path, A)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (project.path / link).parent.mkdir(exist_ok=True)
+    (project.path / link).symlink_to(outside)
+    called = refused(project)
+    assert ".gitml" in called.stderr
+    assert list(outside.iterdir()) == []

@@ -10,7 +10,7 @@ from tests.functional.command import Project, new_project
 LIVE = "echo +{name} >> $RAN; sleep {seconds}; echo -{name} >> $RAN"
 
 
-def step(name: str, *, seconds: float = 0.3, rest: str = "") -> str:
+def step(name: str, *, seconds: float = 0.5, rest: str = "") -> str:
     return f'[step.{name}]\nrun = "{LIVE.format(name=name, seconds=seconds)}"\n{rest}\n'
 
 

@@ -152,3 +152,10 @@ def test_a_project_in_a_subfolder_has_its_own_state(tmp_path: Path) -> None:
     assert project.calls() == ["one", "two", "one", "two"]
     assert (project.path / "sub" / ".gitml" / "lock" / "one.json").exists()
     assert project.repo.git("status", "--porcelain") == "?? .gitml/\n?? sub/.gitml/"
+
+
+def test_a_lock_on_gits_index_is_nobodys_concern(chain: Project) -> None:
+    (chain.path / ".git" / "index.lock").write_text("")
+    assert chain.states() == {"one": "stale", "two": "stale"}
+    assert chain.repro().ran == ["one", "two"]
+    assert chain.states() == {"one": "fresh", "two": "fresh"}
