@@ -16,7 +16,7 @@ from tests.functional.killing import Ended, FaultServer
 
 FULL = os.environ.get("GITML_FULL") == "1"
 """Strike at every change; otherwise at every few, at other ones for each scenario and fault."""
-STRIDE = {"kill": 5, "EIO": 11, "ENOSPC": 11}
+STRIDE = {"kill": 8, "EIO": 17, "ENOSPC": 17}
 
 PIPELINE = """
 [step.make]
@@ -182,7 +182,7 @@ SYSCALLS = {"rename": 12, "renameat": 12, "renameat2": 1, "unlink": 10, "unlinka
 def test_the_next_run_works_after_a_kill_in_a_system_call(syscall: str, tmp_path: Path, server: FaultServer) -> None:
     """The same from outside: the kernel ends the whole process, with what SQLite and the C library do in it."""
     stage = Stage(tmp_path, SCENARIOS[4], server)
-    stride = 1 if FULL else 4
+    stride = 1 if FULL else 6
     for when in range(1, 1 + SYSCALLS[syscall] * (5 if FULL else 1), stride):
         project = stage.copy()
         inject = f"inject={syscall}:signal=SIGKILL:when={when}"
