@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from gitml.engine.process import Finished, ProcessGroup, stop
 from gitml.engine.resources import Grant
+from gitml.manifest.lookup import split_name
 from gitml.model.step import Command, Step
 from gitml.model.value import Value, to_json
 
@@ -157,7 +158,7 @@ def params_document(params: Mapping[str, Value]) -> bytes:
     """Write declared parameters as the JSON that a command reads: dotted names become tables again."""
     document: dict[str, object] = {}
     for dotted, value in params.items():
-        *tables, name = dotted.split(".")
+        *tables, name = split_name(dotted)
         place = document
         for table in tables:
             below = place.setdefault(table, {})
