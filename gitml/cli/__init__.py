@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 
 # Most calls end within a tenth of a second, and of that the collector took a tenth: modules are not garbage. `repro`
@@ -14,4 +15,7 @@ from gitml.cli.main import run  # noqa: E402
 
 def main() -> None:
     """Run `gitml` with the arguments of the process and end it."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the caller (`>&-`): what is said there is for nobody
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - as long as the process
     sys.exit(run(sys.argv[1:]))

@@ -109,8 +109,17 @@ def run(arguments: Sequence[str]) -> int:
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         _print_error(error_lines(f"{place}{error.strerror or error}", None))
+        _drop_what_cannot_be_printed()
         return EXIT_FAILED
     return result if isinstance(result, int) else 0
+
+
+def _drop_what_cannot_be_printed() -> None:
+    """Keep Python from trying once more at its end to write to a full device, with an exit code of its own (120)."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _print_error(lines: list[str]) -> None:

@@ -101,6 +101,9 @@ class Loop:
         self._reporter.began([step_id for step_id in self._steps if step_id in self._options.wanted])
         try:
             self._go_on()
+        except BaseException:
+            self._abandon()
+            raise
         finally:
             self._workers.dismiss()
             self._actor.close()
@@ -242,6 +245,12 @@ class Loop:
                 self._settle(self._steps[lost], Skipped(because=f"{step.id} failed"))
         elif not isinstance(outcome, Skipped):
             self._schedule.done(step.id)
+
+    def _abandon(self) -> None:
+        """Stop after an error of our own, such as a reader who left (`gitml repro | head`): no step runs on alone."""
+        self._stop()
+        while self._workers.busy:
+            self._workers.next(None)
 
     def _stop(self) -> None:
         """End what runs; acts that were under way are undone by their own threads and reported."""

@@ -38,6 +38,11 @@ class Workers:
             thread.start()
         self._todo.put(act)
 
+    @property
+    def busy(self) -> int:
+        """Count the acts that have not been handed back."""
+        return self._busy
+
     def next(self, timeout: float | None) -> Done | None:
         """Wait for the next act to end, at most `timeout` seconds; None when none did or `wake` was called.
 

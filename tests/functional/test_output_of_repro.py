@@ -8,6 +8,8 @@ import pty
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.functional.command import GITML, Project, new_project
 
 TWO = """
@@ -73,7 +75,7 @@ def test_lines_are_plain_without_a_terminal(tmp_path: Path) -> None:
     assert "\x1b" not in called.stdout + called.stderr
     assert "\r" not in called.stdout + called.stderr
     assert called.stdout.splitlines()[0].startswith("✓ good  ran")
-    assert "✗ bad  failed  exit 7" in called.stdout.splitlines()
+    assert "✗ bad failed exit 7" in [" ".join(line.split()) for line in called.stdout.splitlines()]
 
 
 def test_a_terminal_gets_colour(tmp_path: Path) -> None:
@@ -119,3 +121,52 @@ def test_no_steps_is_no_error(tmp_path: Path) -> None:
     project = new_project(tmp_path, "")
     assert project.gitml("repro").code == 0
     assert "no steps" in project.gitml("status").stdout
+
+
+LONG = """
+[step.a]
+run = "true"
+[step.b]
+run = "sleep 0.6"
+[step.long]
+run = "sh long.sh"
+outputs = ["out"]
+"""
+
+
+def test_no_step_is_left_to_itself_when_the_reader_leaves(tmp_path: Path) -> None:
+    script = "trap 'echo INT >> $RAN; exit 1' INT; echo start >> $RAN; echo partial > out; sleep 30 & wait\n"
+    project = new_project(tmp_path, LONG, **{"long.sh": script})
+    call = project.start("repro", "-j", "3")
+    assert call.stdout is not None and call.stderr is not None
+    assert call.stdout.readline()
+    call.stdout.close()
+    assert call.wait(timeout=20) == 1
+    assert b"Traceback" not in call.stderr.read()
+    call.stderr.close()
+    assert project.calls() == ["start", "INT"]
+    assert not project.exists("out")
+
+
+@pytest.mark.parametrize("command", ["status", "repro", "repro -f", "nonsense"])
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&-"])
+def test_closed_streams_are_no_trouble(command: str, closed: str, tmp_path: Path) -> None:
+    project = new_project(tmp_path, TWO.replace("exit 7", "echo 1 > bad"))
+    line = f"{GITML} {command} {closed}"
+    done = subprocess.run(line, shell=True, cwd=project.path, env=project.environ, capture_output=True, check=False)
+    assert done.returncode == (2 if command == "nonsense" else 0), done
+    assert b"Traceback" not in done.stdout + done.stderr
+    assert project.repro().code == 0
+
+
+def test_a_full_device_is_told(tmp_path: Path) -> None:
+    project = new_project(tmp_path, TWO)
+    done = subprocess.run(
+        f"{GITML} status > /dev/full",
+        shell=True,
+        cwd=project.path,
+        env=project.environ,
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (1, b"error: No space left on device\n")

@@ -1,0 +1,216 @@
+"""What a verdict rests on, beyond the ordinary: links, late files, filters, and what must survive a repeated run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.functional.command import Project, new_project
+
+
+def settle(project: Project) -> None:
+    """Let the tick of the file system's clock pass, and have the verdict stamped."""
+    for _ in range(2):
+        time.sleep(0.03)
+        assert set(project.states().values()) == {"fresh"}
+
+
+def linked(tmp_path: Path) -> Project:
+    manifest = '[step.a]\nrun = "cat data/x > out"\ninputs = ["data"]\noutputs = ["out"]\n'
+    project = new_project(tmp_path, manifest, v1__x="1", v2__x="2")
+    os.symlink("v1", project.path / "data")
+    return project
+
+
+def test_an_input_link_that_leads_elsewhere_now(tmp_path: Path) -> None:
+    project = linked(tmp_path)
+    project.repro()
+    settle(project)
+    os.unlink(project.path / "data")
+    os.symlink("v2", project.path / "data")
+    assert project.states() == {"a": "stale"}
+
+
+def test_a_link_on_the_way_that_leads_elsewhere_now(tmp_path: Path) -> None:
+    project = linked(tmp_path)
+    os.unlink(project.path / "data")
+    os.symlink("middle", project.path / "data")
+    os.symlink("v1", project.path / "middle")
+    project.repro()
+    settle(project)
+    os.unlink(project.path / "middle")
+    os.symlink("v2", project.path / "middle")
+    assert project.states() == {"a": "stale"}
+
+
+def test_a_link_to_nothing_that_leads_to_something_now(tmp_path: Path) -> None:
+    manifest = '[step.a]\nrun = "cat data/f > out || echo none > out"\ninputs = ["data"]\noutputs = ["out"]\n'
+    project = new_project(tmp_path, manifest)
+    os.symlink("later", project.path / "data")
+    project.repro()
+    settle(project)
+    project.write("later/f", "1")
+    assert project.states() == {"a": "stale"}
+
+
+def test_an_output_link_that_leads_elsewhere_now(tmp_path: Path) -> None:
+    project = new_project(tmp_path, '[step.a]\nrun = "ln -s x out"\noutputs = ["out"]\n')
+    project.repro()
+    settle(project)
+    os.unlink(project.path / "out")
+    os.symlink("y", project.path / "out")
+    assert project.states() == {"a": "cached"}
+
+
+@pytest.mark.parametrize("absolute", [True, False])
+def test_what_a_link_in_an_input_folder_leads_to_outside_the_project_counts(tmp_path: Path, absolute: bool) -> None:
+    manifest = '[step.a]\nrun = "cat data/far/x > out"\ninputs = ["data"]\noutputs = ["out"]\n'
+    project = new_project(tmp_path, manifest, data__y="1")
+    far = tmp_path / "far"
+    far.mkdir()
+    (far / "x").write_text("1")
+    os.symlink(far if absolute else "../../far", project.path / "data/far")
+    project.repro()
+    settle(project)
+    (far / "x").write_text("2")
+    assert project.states() == {"a": "stale"}
+
+
+def test_a_new_file_that_a_code_glob_matches(tmp_path: Path) -> None:
+    manifest = '[step.a]\nrun = "cat lib/*/*.txt > out"\ncode = ["lib/**/*.txt"]\noutputs = ["out"]\n'
+    project = new_project(tmp_path, manifest, lib__a__x="1", **{"lib/a/x.txt": "1"})
+    project.repro()
+    settle(project)
+    project.write("lib/b/y.txt", "2")
+    assert project.states() == {"a": "stale"}
+
+
+def test_a_new_file_deep_in_a_code_folder(tmp_path: Path) -> None:
+    manifest = '[step.a]\nrun = "true > out"\ncode = ["lib"]\noutputs = ["out"]\n'
+    project = new_project(tmp_path, manifest, **{"lib/a/b/x.txt": "1"})
+    project.repro()
+    settle(project)
+    project.write("lib/a/b/y.txt", "2")
+    assert project.states() == {"a": "stale"}
+
+
+def test_a_new_file_that_a_pattern_of_the_command_matches(tmp_path: Path) -> None:
+    manifest = '[step.a]\nrun = "cat conf/*.txt > out"\noutputs = ["out"]\n'
+    project = new_project(tmp_path, manifest, **{"conf/x.txt": "1"})
+    project.repro()
+    settle(project)
+    project.write("conf/y.txt", "2")
+    assert project.states() == {"a": "stale"}
+
+
+def test_a_script_that_is_a_link(tmp_path: Path) -> None:
+    manifest = '[step.a]\nrun = "python run.py > out"\noutputs = ["out"]\n'
+    project = new_project(tmp_path, manifest, **{"real.py": "print(1)\n"})
+    os.symlink("real.py", project.path / "run.py")
+    project.commit()
+    project.repro()
+    settle(project)
+    project.write("real.py", "print(2)\n")
+    assert project.states() == {"a": "stale"}
+
+
+def test_an_output_of_git_is_recorded_as_it_was_written_last(tmp_path: Path) -> None:
+    manifest = '[step.a]\nrun = "tr a-z A-Z < x > out"\ninputs = ["x"]\noutputs = [{ path = "out", git = true }]\n'
+    project = new_project(tmp_path, manifest, x="one\r\n", **{".gitattributes": "out text\n"})
+    project.repro()
+    project.commit()
+    project.write("x", "two\r\n")
+    assert project.repro().ran == ["a"]
+    assert project.states() == {"a": "fresh"}
+    assert project.read("out") == "TWO\n"
+
+
+def test_an_input_that_git_converts_is_read_when_its_step_comes(tmp_path: Path) -> None:
+    manifest = """
+    [step.a]
+    run = "printf 'two\\r\\n' > x; cat y > one"
+    inputs = ["y"]
+    outputs = ["one"]
+    [step.b]
+    run = "cat x > two"
+    inputs = ["x"]
+    outputs = ["two"]
+    after = ["a"]
+    """
+    project = new_project(tmp_path, manifest, x="one\r\n", y="1", **{".gitattributes": "x text\n"})
+    project.repro()
+    assert project.states() == {"a": "fresh", "b": "fresh"}
+
+
+def test_an_output_that_the_cache_has_no_longer_is_not_deleted(tmp_path: Path) -> None:
+    manifest = '[step.a]\nrun = "cat x > out"\ninputs = ["x"]\noutputs = ["out"]\n'
+    project = new_project(tmp_path, manifest, x="1")
+    project.repro()
+    shutil.rmtree(project.cache / "objects")
+    project.write("x", "2")
+    project.repro()
+    kept = [path.read_text() for path in (project.machine / "rescued").rglob("out")]
+    assert kept == ["1"]
+
+
+def test_frozen_outputs_come_back_though_the_step_has_changed(tmp_path: Path) -> None:
+    manifest = '[step.a]\nrun = "cat x > out"\ninputs = ["x"]\noutputs = ["out"]\n'
+    project = new_project(tmp_path, manifest, x="1")
+    project.repro()
+    project.write("gitml.toml", manifest + "frozen = true\n")
+    project.write("x", "2")
+    os.unlink(project.path / "out")
+    assert project.repro().restored == ["a"]
+    assert project.read("out") == "1"
+    project.write("gitml.toml", manifest)
+    assert project.states() == {"a": "stale"}
+
+
+def test_a_run_that_names_other_outputs_than_the_step_is_not_served(tmp_path: Path) -> None:
+    manifest = '[step.a]\nrun = "cat x > out"\ninputs = ["x"]\noutputs = ["out"]\n'
+    project = new_project(tmp_path, manifest, x="1", code="mine")
+    project.repro()
+    (record,) = (project.cache / "runs").rglob("*.json")
+    record.write_text(record.read_text().replace('"outputs":{"out"', '"outputs":{"code"'))
+    os.unlink(project.path / "out")
+    assert project.repro().ran == ["a"]
+    assert project.read("code") == "mine"
+
+
+def test_parts_of_cpus_are_given_back_whole(tmp_path: Path) -> None:
+    steps = "".join(
+        f'[step.s{n}]\nrun = "sleep 0.0{n}; true > o{n}"\noutputs = ["o{n}"]\nresources = {{ cpus = {cpus} }}\n'
+        for n, cpus in enumerate([0.1, 0.7, 0.2, 0.3, 0.6, 0.1, 0.7])
+    )
+    wide = '[step.wide]\nrun = "true > w"\noutputs = ["w"]\nafter = ["s0", "s6"]\nresources = { cpus = 1 }\n'
+    project = new_project(tmp_path, steps + wide)
+    assert len(project.repro("-j", "1").ran) == 8
+
+
+def test_quoted_names_of_parameters_reach_the_command(tmp_path: Path) -> None:
+    manifest = """
+    [params.train]
+    "a.b" = 3
+    [step.a]
+    run = "python s.py"
+    params = ['train."a.b"']
+    outputs = ["out"]
+    """
+    script = "import gitml\nopen('out', 'w').write(str(gitml.params()['train']['a.b']))\n"
+    project = new_project(tmp_path, manifest, **{"s.py": script})
+    project.repro()
+    assert project.read("out") == "3"
+
+
+def test_an_unwritten_journal_is_no_reason_to_stop(tmp_path: Path) -> None:
+    manifest = '[step.a]\nrun = "cat x > out"\ninputs = ["x"]\noutputs = ["out"]\n'
+    project = new_project(tmp_path, manifest, x="1")
+    folder = project.machine / "inflight"
+    folder.mkdir(parents=True)
+    (folder / "20250101T000000000Z-00000000.json").write_bytes(b"")
+    project.write(".gitml/lock/a.json", b"")
+    assert project.repro().ran == ["a"]
