@@ -23,6 +23,7 @@ from gitml.engine.snapshots import Snapshots
 from gitml.engine.subpaths import declared_by_readers, inside_outputs
 from gitml.engine.workspace import Inflight, Workspace
 from gitml.engine.world import World
+from gitml.errors import GitmlError
 from gitml.manifest.lockfile import FOLDER
 from gitml.model.decision import Execute, Keep, Reason, Restore
 from gitml.model.digest import Digest
@@ -181,7 +182,10 @@ class Actor:
             return self._fail(end, replace(end.run, exit_code=end.execution.code or 124), why)
         outputs: dict[str, Entry] = {}
         for output in step.outputs:
-            entry = self._world.workspace.ingest(output)
+            try:
+                entry = self._world.workspace.ingest(output)
+            except GitmlError as error:
+                return self._fail(end, replace(end.run, exit_code=1), error.message, hint=error.hint)
             if entry is None:
                 return self._fail(end, replace(end.run, exit_code=1), f"output {output.path} was not written")
             outputs[output.path] = entry
@@ -197,10 +201,11 @@ class Actor:
         rescued = tuple(self._world.workspace.commit(end.inflight))
         return Executed(run=run, reasons=end.reasons, rescued=rescued, unread=unread)
 
-    def _fail(self, end: _Ended, run: Run, why: str) -> Failed:
+    def _fail(self, end: _Ended, run: Run, why: str, *, hint: str | None = None) -> Failed:
         self._world.store.runs.add(run)
         partial = self._world.workspace.roll_back(end.inflight)
-        return Failed(why=why, reasons=end.reasons, partial=partial, tail=self._tail(end), run=run)
+        detail = (hint,) if hint else ()
+        return Failed(why=why, reasons=end.reasons, detail=detail, partial=partial, tail=self._tail(end), run=run)
 
     def _taint(self, end: _Ended, run: Run) -> Failed:
         self._world.store.runs.add(run)

@@ -349,3 +349,12 @@ def test_the_lock_says_nothing_of_time_or_machine(one: Project, tmp_path: Path) 
     other.repro()
     assert other.read(".gitml/lock/a.json") == first
     assert set(json.loads(first)) == {"format", "key", "recipe", "outputs"}
+
+
+def test_an_output_that_cannot_be_kept_fails_its_step(one: Project) -> None:
+    one.write("make.sh", "mkdir folder; mkfifo folder/pipe; echo new > out")
+    called = one.repro(code=1)
+    assert called.settled("a")["text"] == "failed  folder/pipe is not a file, folder or symlink"
+    assert str(failed(one)) in " ".join(called.settled("a")["notes"])
+    assert one.read("out") == one.read("folder/f") == "first"
+    assert (failed(one) / "out").read_text() == "new\n"

@@ -20,8 +20,8 @@ def settle(project: Project) -> None:
 
 
 def linked(tmp_path: Path) -> Project:
-    manifest = '[step.a]\nrun = "cat data/x > out"\ninputs = ["data"]\noutputs = ["out"]\n'
-    project = new_project(tmp_path, manifest, v1__x="1", v2__x="2")
+    manifest = '[step.a]\nrun = "sh make.sh"\ninputs = ["data"]\noutputs = ["out"]\n'
+    project = new_project(tmp_path, manifest, v1__x="1", v2__x="2", **{"make.sh": "cat data/x > out\n"})
     os.symlink("v1", project.path / "data")
     return project
 
@@ -48,8 +48,8 @@ def test_a_link_on_the_way_that_leads_elsewhere_now(tmp_path: Path) -> None:
 
 
 def test_a_link_to_nothing_that_leads_to_something_now(tmp_path: Path) -> None:
-    manifest = '[step.a]\nrun = "cat data/f > out || echo none > out"\ninputs = ["data"]\noutputs = ["out"]\n'
-    project = new_project(tmp_path, manifest)
+    manifest = '[step.a]\nrun = "sh make.sh"\ninputs = ["data"]\noutputs = ["out"]\n'
+    project = new_project(tmp_path, manifest, **{"make.sh": "cat data/f > out || echo none > out\n"})
     os.symlink("later", project.path / "data")
     project.repro()
     settle(project)
@@ -58,7 +58,7 @@ def test_a_link_to_nothing_that_leads_to_something_now(tmp_path: Path) -> None:
 
 
 def test_an_output_link_that_leads_elsewhere_now(tmp_path: Path) -> None:
-    project = new_project(tmp_path, '[step.a]\nrun = "ln -s x out"\noutputs = ["out"]\n')
+    project = new_project(tmp_path, '[step.a]\nrun = "sh make.sh"\noutputs = ["out"]\n', **{"make.sh": "ln -s x out\n"})
     project.repro()
     settle(project)
     os.unlink(project.path / "out")
