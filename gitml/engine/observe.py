@@ -105,10 +105,18 @@ class Observer:
             if seen is None:
                 return False
             parts["input:" + path] = _part(seen)
-            for outside in seen.links:
-                beyond = self.view.seen(outside, witness)
-                parts["input:" + outside] = _part(beyond) if beyond is not None else None
+            self._beyond(seen, parts, witness)
         return bool(paths)
+
+    def _beyond(self, seen: Seen, parts: dict[str, object], witness: Witness) -> None:
+        """Add what links lead to, out of a folder and from there on."""
+        waiting = list(seen.links)
+        while waiting:
+            path = waiting.pop()
+            if "input:" + path not in parts:
+                beyond = self.view.seen(path, witness)
+                parts["input:" + path] = _part(beyond) if beyond is not None else None
+                waiting.extend(beyond.links if beyond is not None else ())
 
 
 def declared_parts(step: Step, packages: Mapping[str, object], environ: Mapping[str, str]) -> dict[str, object]:

@@ -75,8 +75,9 @@ class DigestSink:
         self._witness[path] = signature
         return Entry(kind, digest, signature.size)
 
-    def symlink(self, path: str, text: bytes) -> Digest:
+    def symlink(self, path: str, status: os.stat_result, text: bytes) -> Digest:
         """Digest a link's text and note where it leads."""
+        self._witness[path] = signature_of(status)
         self.links[path] = text
         return digest_bytes(text)
 
@@ -114,7 +115,7 @@ class StoringSink:
         self._cache.remember(path, found, began)
         return Entry(kind, found.digest, found.signature.size)
 
-    def symlink(self, path: str, text: bytes) -> Digest:
+    def symlink(self, path: str, status: os.stat_result, text: bytes) -> Digest:
         """Store a link's text; one that leads outside the project could never be restored safely, and is refused."""
         check_link(path, text)
         return self._objects.add_bytes(text)

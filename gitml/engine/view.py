@@ -17,8 +17,8 @@ Witness = MutableMapping[str, StatSignature | None]
 class Seen(NamedTuple):
     """What stands at a declared path.
 
-    `target`: what a symlink leads to, itself followed to its end. `links`: for a folder, the links in it that lead out
-    of it, by path, to the paths that they name.
+    `target`: what a symlink leads to, itself followed to its end. `links`: for a folder, what the links in it that
+    lead out of it add: the paths that they name, or, where that is outside the project, their own paths.
     """
 
     entry: Entry

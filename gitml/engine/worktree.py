@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Callable, Mapping, Sequence
 
+from gitml.engine.links import follow, is_outside, leads_to
 from gitml.engine.sinks import DigestSink, GitForm, is_junk
 from gitml.engine.view import Seen, Witness
 from gitml.git.index import HeldFiles
@@ -16,8 +17,8 @@ from gitml.hashing.statcache import StatCache
 from gitml.hashing.state import StateDatabase
 from gitml.hashing.tree import walk
 from gitml.model.digest import Digest
-from gitml.model.glob import compile_glob
-from gitml.model.path import GLOB_CHARACTERS, is_within
+from gitml.model.glob import compile_glob, compile_holder
+from gitml.model.path import GLOB_CHARACTERS, is_glob, is_within
 from gitml.model.tree import Entry, Kind
 
 _MEMO = f"pysource/{ANALYSIS_VERSION}"
@@ -57,12 +58,13 @@ class WorktreeView:
             return None
         if entry.kind is Kind.SYMLINK:
             return Seen(entry=entry, target=self._target(path, witness))
-        outward = (_leads_to(link, text) for link, text in sink.links.items())
-        return Seen(entry=entry, links=tuple(sorted({t for t in outward if t is not None and not is_within(t, path)})))
+        outward = ((link, leads_to(self.root, link, text)) for link, text in sink.links.items())
+        beyond = {link if is_outside(end) else end for link, end in outward if not is_within(end, path)}
+        return Seen(entry=entry, links=tuple(sorted(beyond)))
 
     def expand(self, pattern: str, witness: Witness) -> Sequence[str]:
         """Name what a glob matches on disk; see `View.expand`."""
-        matches = compile_glob(pattern)
+        matches, holds = compile_glob(pattern), compile_holder(pattern)
         deep = pattern.endswith("**")
         found: list[str] = []
         waiting = [_static_folder(pattern)]
@@ -72,9 +74,17 @@ class WorktreeView:
                 is_folder = stat.S_ISDIR(status.st_mode)
                 if matches(path) and not (deep and is_folder):
                     found.append(path)
-                elif is_folder:
+                elif is_folder and holds(path):
                     waiting.append(path)
         return sorted(found)
+
+    def note_folders(self, pattern: str, witness: Witness) -> None:
+        """Note all folders in which a new file could be code by `pattern`, or by lying below it: Git ignores none."""
+        waiting = [_static_folder(pattern) if is_glob(pattern) else pattern]
+        while waiting:
+            below = [p for folder in waiting for p, s in self._members(folder, witness) if stat.S_ISDIR(s.st_mode)]
+            ignored = self._held.ignored(below)
+            waiting = [folder for folder in below if folder not in ignored]
 
     def is_file(self, path: str) -> bool:
         """Tell whether Git tracks, or would add, a file that is on disk."""
@@ -100,6 +110,7 @@ class WorktreeView:
 
     def source(self, path: str) -> PySource:
         """Analyse a Python file, or remember what its bytes gave before."""
+        path = follow(self.root, path).end or path
         converted = self._git.converted(path)
         digest = digest_bytes(converted) if converted is not None else self._cache.digest(path, held=True)[1]
         return self._sources.get(digest, lambda: converted if converted is not None else self._read(path))
@@ -124,11 +135,17 @@ class WorktreeView:
         return (seen.target or seen.entry).digest
 
     def stat(self, path: str, witness: Witness) -> None:
-        """Note how a path stands now."""
+        """Note how a path stands now; of a link, also what is on the way and at the end."""
         try:
-            witness[path] = signature_of(os.lstat(os.path.join(self.root, path)))
+            found = witness[path] = signature_of(os.lstat(os.path.join(self.root, path)))
         except (FileNotFoundError, NotADirectoryError):
             witness[path] = None
+            return
+        if stat.S_ISLNK(found.mode):
+            way = follow(self.root, path)
+            for step in (*way.links, *((way.end,) if way.end else ())):
+                if step not in witness:
+                    self.stat(step, witness)
 
     def changed(self, witness: Mapping[str, object]) -> list[str]:
         """Name the paths whose stat is no longer what a witness says, in its order."""
@@ -153,10 +170,12 @@ class WorktreeView:
 
     def _target(self, path: str, witness: Witness) -> Entry | None:
         """Follow a link to its end. Outside the project it is raw data like any other, digested where it lies."""
-        final = os.path.realpath(os.path.join(self.root, path))
-        inside = os.path.relpath(final, self.root)
+        way = follow(self.root, path)
+        self.stat(path, witness)
+        if way.end is None:
+            return None
         sink = DigestSink(git=self._git, cache=self._cache, witness=witness, tree=self._tree)
-        return walk(self.root, inside, sink)
+        return walk(self.root, way.end, sink)
 
     def _members(self, folder: str, witness: Witness) -> list[tuple[str, os.stat_result]]:
         full = os.path.join(self.root, folder)
@@ -216,11 +235,3 @@ def _static_folder(pattern: str) -> str:
     while fixed < len(parts) - 1 and GLOB_CHARACTERS.isdisjoint(parts[fixed]):
         fixed += 1
     return "/".join(parts[:fixed]) or "."
-
-
-def _leads_to(link: str, text: bytes) -> str | None:
-    """Name where a relative link leads, lexically; None: out of the project."""
-    if text.startswith(b"/"):
-        return None
-    target = os.path.normpath(os.path.join(os.path.dirname(link), os.fsdecode(text)))
-    return None if target.startswith("..") else target

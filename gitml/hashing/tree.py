@@ -22,7 +22,7 @@ class Sink(Protocol):
     def file(self, path: str, status: os.stat_result) -> Entry:
         """Digest a regular file (kind `FILE` or `EXECUTABLE`)."""
 
-    def symlink(self, path: str, text: bytes) -> Digest:
+    def symlink(self, path: str, status: os.stat_result, text: bytes) -> Digest:
         """Digest a link by its text; may refuse it."""
 
     def folder(self, path: str, status: os.stat_result, data: bytes) -> Digest:
@@ -60,7 +60,7 @@ def _entry(root: str, path: str, status: os.stat_result, sink: Sink) -> Entry:
         return sink.file(path, status)
     if stat.S_ISLNK(status.st_mode):
         text = os.readlink(os.fsencode(os.path.join(root, path)))
-        return Entry(Kind.SYMLINK, sink.symlink(path, text), len(text))
+        return Entry(Kind.SYMLINK, sink.symlink(path, status, text), len(text))
     if stat.S_ISDIR(status.st_mode):
         return _folder(root, path, status, sink)
     raise NotRegularError(path)

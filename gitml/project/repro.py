@@ -61,11 +61,11 @@ def repro(project: Project, request: Request, reporter: Reporter, interrupts: In
     Raises:
         GitmlError: The declaration, a lock or the code is not valid; nothing was run.
     """
+    began_ns = project.clock.now_ns()
     pipeline = project.pipeline()
     world = project.world(pipeline, acting=True)
     judge = Judge(world, world.look())
     options = _options(pipeline, request)
-    began_ns = project.clock.now_ns()
     check(judge, sorted(options.wanted))
     recover(world)
     ignored = (o.path for step in pipeline.steps.values() for o in step.outputs if not o.git)

@@ -10,6 +10,7 @@ from gitml.engine.stamp import variable_digests
 from gitml.engine.survey import survey
 from gitml.engine.view import Witness
 from gitml.model.decision import Decision, Execute, Keep, Reason, Restore, Unknown
+from gitml.model.path import is_glob
 from gitml.project.preflight import check
 from gitml.project.project import Project
 from gitml.project.row import Row
@@ -22,11 +23,11 @@ def status(project: Project, names: Sequence[str]) -> list[Row]:
     Raises:
         GitmlError: The declaration, a lock or the code is not valid.
     """
+    began_ns = project.clock.now_ns()
     pipeline = project.pipeline()
     wanted = pipeline.closure(named_steps(pipeline, names)) if names else frozenset(pipeline.steps)
     world = project.world(pipeline, acting=False)
     judge = Judge(world, world.look())
-    began_ns = project.clock.now_ns()
     check(judge, sorted(wanted))
     found = survey(judge, wanted)
     judge.look.view.save()
@@ -48,9 +49,12 @@ def stamp_if_fresh(project: Project, judge: Judge, found: Mapping[str, Judgement
     for step_id, judgement in found.items():
         witness.update(judgement.witness)
         names.update(pipeline.steps[step_id].env)
+        declared = {code.path for code in pipeline.steps[step_id].code}
         for probed in judgement.observation.discovery.probed:
             if probed not in witness:
                 judge.look.view.stat(probed, witness)
+            if is_glob(probed) or probed in declared:
+                judge.look.view.note_folders(probed, witness)
     for path in (*pipeline.files, "gitml.toml", "pyproject.toml", *project.outside(witness)):
         judge.look.view.stat(path, witness)
     rows = [[step_id, isinstance(j.decision, Keep) and j.decision.frozen] for step_id, j in found.items()]
