@@ -1,7 +1,7 @@
 """The outputs in the worktree: compared, set aside before a step writes, brought back or rescued afterwards.
 
 What happens to files that stand there is written down before it happens (`$GIT_DIR/gitml/inflight/<run id>.json`), so
-that whoever takes the claims next can finish or undo it. An execution that finds nothing in its way has no journal: the
+that whoever takes the claims next can finish or undo it; it is synced, so that a power cut leaves it whole or unnamed. An execution that finds nothing in its way has no journal: the
 text of its claims says enough. Undoing is idempotent: each path is moved back by one rename, and a path
 whose set-aside copy is gone is left alone.
 """
@@ -14,14 +14,16 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gitml.engine.decide import OutputState
 from gitml.engine.sinks import DigestSink, GitForm, StoringSink
 from gitml.engine.view import Witness
+from gitml.errors import DamagedError
 from gitml.hashing.file import digest_bytes
 from gitml.hashing.statcache import StatCache
 from gitml.hashing.tree import walk
+from gitml.model.record import entry_from_json, entry_to_json
 from gitml.model.step import Output
 from gitml.model.tree import Entry
 from gitml.store.atomic import write_atomically
@@ -31,11 +33,12 @@ from gitml.store.store import Store
 
 
 class Move(NamedTuple):
-    """An output that was renamed to `aside` (a full path); `proven`: its bytes can be had again."""
+    """An output (`entry`) that was renamed to `aside` (a full path); `proven`: its bytes can be had again."""
 
     path: str
     aside: str
     proven: bool
+    entry: Entry
 
 
 class Inflight(NamedTuple):
@@ -86,31 +89,39 @@ class Workspace:
         sink = StoringSink(git=self._git, root=self.root, cache=self._cache, objects=self._store.objects)
         return walk(self.root, output.path, sink)
 
-    def set_aside(self, intent: Inflight, recorded: Mapping[str, Entry]) -> Inflight:
+    def set_aside(self, intent: Inflight, elsewhere: Mapping[str, Entry]) -> Inflight:
         """Rename what stands at the outputs of `intent` out of the way, after writing down that it will be.
 
-        `recorded` are the outputs that the step's lock names: those that equal it can be made again by their step.
+        `elsewhere`: recorded outputs that the store is not asked for, because Git has them or they are declared to be
+        kept nowhere. All others are dropped at the end only if the store has them.
         """
         moves: list[Move] = []
         for path in intent.outputs:
             found = self.entry(path)
             if found is not None:
-                proven = recorded.get(path) == found or self._store.holds({path: found})
-                moves.append(Move(path, self._aside(intent.id, path, len(moves)), proven))
+                proven = elsewhere.get(path) == found or self._store.holds({path: found})
+                moves.append(Move(path, self._aside(intent.id, path, len(moves)), proven, found))
         inflight = intent._replace(moves=tuple(moves))
         if moves:
             self._write(inflight)
-        for move in moves:
-            with parent_of(self.root, move.path) as (parent, name):
-                os.rename(name, move.aside, src_dir_fd=parent)
+        try:
+            for move in moves:
+                with parent_of(self.root, move.path) as (parent, name):
+                    os.rename(name, move.aside, src_dir_fd=parent)
+        except BaseException:
+            self.roll_back(inflight)
+            raise
         return inflight
 
     def commit(self, inflight: Inflight) -> list[Rescued]:
-        """Drop what was set aside where its bytes can be had again, rescue the rest, and forget the execution."""
+        """Drop what was set aside where its bytes can be had again, rescue the rest, and forget the execution.
+
+        An output that was nobody's before may be just what the step made now: then the store has its bytes.
+        """
         rescued = []
         for move in inflight.moves:
             if os.path.lexists(move.aside):
-                if move.proven:
+                if move.proven or self._store.holds({move.path: move.entry}):
                     remove_path(move.aside)
                 else:
                     rescued.append(Rescued(move.path, self._keep("rescued", inflight.id, move.path, move.aside)))
@@ -186,7 +197,7 @@ class Workspace:
         try:
             with open(self.failed_folder(step) + ".json", "rb") as file:
                 found = json.loads(file.read())
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError):  # it is not synced: a power cut may leave it empty
             return {}
         return found if isinstance(found, dict) else {}
 
@@ -215,19 +226,22 @@ class Workspace:
         return [inflight for inflight in found if inflight is not None]
 
     def read_inflight(self, run_id: str) -> Inflight | None:
-        """Read what an execution wrote down; None when it is finished."""
+        """Read what an execution wrote down; None when it is finished.
+
+        Raises:
+            DamagedError: The journal cannot be read; what it speaks of stays where it is.
+        """
+        path = self._journal(run_id)
         try:
-            with open(self._journal(run_id), "rb") as file:
-                data = json.loads(file.read())
+            with open(path, "rb") as file:
+                return _inflight(run_id, json.loads(file.read()))
         except FileNotFoundError:
             return None
-        return Inflight(
-            id=run_id,
-            step=data["step"],
-            outputs=tuple(data["outputs"]),
-            key=data["key"],
-            moves=tuple(Move(path, aside, proven) for path, aside, proven in data["moves"]),
-        )
+        except (KeyError, TypeError, ValueError) as error:
+            raise DamagedError(
+                f"{path} cannot be read, and it says where outputs were put",
+                hint=f"look into {os.path.join(self.machine, 'aside')} for them, then delete the file",
+            ) from error
 
     def failed_folder(self, step: str) -> str:
         """Tell where a step's last partial outputs are kept."""
@@ -249,9 +263,10 @@ class Workspace:
         return target
 
     def _write(self, inflight: Inflight) -> None:
-        moves = [[move.path, move.aside, move.proven] for move in inflight.moves]
+        moves = [[move.path, move.aside, move.proven, entry_to_json(move.entry)] for move in inflight.moves]
         data = {"step": inflight.step, "outputs": inflight.outputs, "key": inflight.key, "moves": moves}
-        write_atomically(self._journal(inflight.id), json.dumps(data).encode(), tmp=os.path.join(self.machine, "tmp"))
+        tmp = os.path.join(self.machine, "tmp")
+        write_atomically(self._journal(inflight.id), json.dumps(data).encode(), tmp=tmp, sync=True)
 
     def _forget(self, inflight: Inflight) -> None:
         with contextlib.suppress(FileNotFoundError):
@@ -259,6 +274,18 @@ class Workspace:
 
     def _journal(self, run_id: str) -> str:
         return os.path.join(self.machine, "inflight", run_id + ".json")
+
+
+def _inflight(run_id: str, data: dict[str, Any]) -> Inflight:
+    return Inflight(
+        id=run_id,
+        step=data["step"],
+        outputs=tuple(data["outputs"]),
+        key=data["key"],
+        moves=tuple(
+            Move(path, aside, proven, entry_from_json(path, entry)) for path, aside, proven, entry in data["moves"]
+        ),
+    )
 
 
 def _folder_name(step: str) -> str:

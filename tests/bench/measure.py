@@ -32,8 +32,8 @@ def retire(folder: Path) -> None:
     """Put a folder out of the way; it is deleted with all others at the very end.
 
     ext4 does not use an inode again within seconds of its deletion and searches past all that were deleted: making a
-    file took 25 us on a quiet disk and 150 us to 350 us after some thousand deletions. Whoever is measured after a large
-    project was deleted would pay for it.
+    file took 25 us on a quiet disk and 150 us to 350 us after some thousand deletions. Whoever is measured after a
+    large project was deleted would pay for it.
     """
     folder.rename(folder.with_name(f"retired-{next(_serial)}"))
 
