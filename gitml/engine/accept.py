@@ -6,7 +6,7 @@ import contextlib
 import time
 from dataclasses import dataclass, replace
 
-from gitml.engine.act import Actor, new_run_id
+from gitml.engine.act import Actor, kept_elsewhere, new_run_id
 from gitml.engine.decide import OutputState, staleness
 from gitml.engine.execute import Execution
 from gitml.engine.judge import Judge, Judgement
@@ -85,10 +85,9 @@ class Accepter(Actor):
                     f"the outputs of run {run.id} are no longer in the cache", hint=f"gitml repro {step.id}"
                 )
             accepted = replace(run, accepted=why)
-            recorded = judgement.lock.outputs if judgement.lock is not None else {}
             intent = Inflight(id=new_run_id(), step=step.id, outputs=tuple(wanted))
             self._sign(claims, intent)
-            inflight = workspace.set_aside(intent, recorded)
+            inflight = workspace.set_aside(intent, kept_elsewhere(judgement))
             with self._undone_on_error(inflight):
                 workspace.restore(wanted)
                 self._world.store.runs.add(accepted)

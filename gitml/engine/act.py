@@ -132,11 +132,11 @@ class Actor:
         wanted = {path: run.outputs[path] for path, state in states.items() if state is not OutputState.SAME}
         intent = Inflight(id=new_run_id(), step=step.id, outputs=tuple(wanted))
         self._sign(claims, intent)
-        recorded = judgement.lock.outputs if judgement.lock is not None else {}
-        inflight = self._set_aside(intent, recorded, claims)
+        inflight = self._set_aside(intent, kept_elsewhere(judgement), claims)
         with self._undone_on_error(inflight):
             workspace.restore(wanted)
-            self._write_lock(judgement, run)
+            if run.key == judgement.observation.key:  # else the step is frozen, and its lock stays as it is
+                self._write_lock(judgement, run)
         return Restored(run=run, reasons=decision.reasons, rescued=tuple(workspace.commit(inflight)))
 
     def _execute(self, wanted: Act, reasons: tuple[Reason, ...], claims: Sequence[Claim]) -> Outcome:
@@ -145,11 +145,10 @@ class Actor:
         key = judgement.observation.key
         intent = Inflight(id=new_run_id(), step=step.id, outputs=tuple(o.path for o in step.outputs), key=key)
         self._sign(claims, intent)
-        recorded = judgement.lock.outputs if judgement.lock is not None else {}
         workspace = self._world.workspace
         snapshot, branch = self._snapshot(judgement)
         with self._logs.take() as log, self._params_file(step, intent.id) as params:
-            inflight = self._set_aside(intent, recorded, claims)
+            inflight = self._set_aside(intent, kept_elsewhere(judgement), claims)
             with self._undone_on_error(inflight):
                 workspace.make_parents(step.outputs)
                 workspace.hand_over(step.id, key, [output.path for output in step.outputs if output.resume])
@@ -319,9 +318,9 @@ class Actor:
         held.callback(claim.release)
         return claim
 
-    def _set_aside(self, intent: Inflight, recorded: Mapping[str, Entry], claims: Sequence[Claim]) -> Inflight:
+    def _set_aside(self, intent: Inflight, elsewhere: Mapping[str, Entry], claims: Sequence[Claim]) -> Inflight:
         """Clear the way for outputs; where nothing stood in it, say so in the claims, which spares a journal."""
-        inflight = self._world.workspace.set_aside(intent, recorded)
+        inflight = self._world.workspace.set_aside(intent, elsewhere)
         if not inflight.moves:
             self._sign(claims, intent, way_is_free=True)
         return inflight
@@ -367,9 +366,11 @@ class Actor:
         path = os.path.join(folder, f"{run_id}.json" if step.params else "none.json")
         if step.params or not os.path.exists(path):
             write_atomically(path, params_document(step.params), tmp=os.path.join(self._world.machine, "tmp"))
-        yield path
-        if step.params:
-            os.unlink(path)
+        try:
+            yield path
+        finally:
+            if step.params:
+                os.unlink(path)
 
     def _clear(self, step: Step) -> None:
         """Clear away what a failed attempt left, but what the next one may resume from."""
@@ -408,6 +409,15 @@ def settle_inflight(world: World, inflight: Inflight) -> None:
             world.workspace.commit(inflight)
             return
     world.workspace.roll_back(inflight)
+
+
+def kept_elsewhere(judgement: Judgement) -> dict[str, Entry]:
+    """Give the recorded outputs whose bytes the store need not have: Git's, and those that are kept nowhere."""
+    if judgement.lock is None:
+        return {}
+    recorded = judgement.lock.outputs
+    declared = judgement.observation.step.outputs
+    return {o.path: recorded[o.path] for o in declared if (o.git or not o.cache) and o.path in recorded}
 
 
 def without_secrets(data: bytes, step: Step, environ: Mapping[str, str]) -> bytes:

@@ -6,6 +6,7 @@ import os
 
 from gitml.git.content import conversion_possible, converted, file_modes
 from gitml.git.index import HeldFiles
+from gitml.hashing.file import StatSignature, signature_of
 from gitml.hashing.tree import kind_of
 from gitml.model.tree import Kind
 
@@ -16,7 +17,8 @@ class WorktreeGit:
     """`GitForm` for one picture of the index.
 
     A conversion costs four Git processes whatever the number of files. So the first path that may be converted brings
-    the answer for every tracked file of up to 1 MiB; larger ones are asked about one by one.
+    the answer for every tracked file of up to 1 MiB; larger ones are asked about one by one. An answer holds for the
+    stat that the file had: steps run meanwhile, and write files that Git holds.
     """
 
     def __init__(self, held: HeldFiles, root: str) -> None:
@@ -24,8 +26,8 @@ class WorktreeGit:
         self._root = root
         self._trusts_mode: bool | None = None
         self._possible: dict[str, bool] = {}
-        self._batch: dict[str, bytes] | None = None
-        self._single: dict[str, bytes | None] = {}
+        self._known: dict[str, tuple[StatSignature, bytes | None]] = {}
+        self._asked = False
 
     def holds(self, path: str) -> bool:
         """Tell whether Git tracks the file."""
@@ -47,16 +49,24 @@ class WorktreeGit:
             self._possible[folder] = conversion_possible(self._held, [path])
         if not self._possible[folder]:
             return None
-        if self._is_small(path):
-            if self._batch is None:
-                self._batch = converted(self._held, [name for name in self._held.tracked if self._is_small(name)])
-            return self._batch.get(path)
-        if path not in self._single:
-            self._single[path] = converted(self._held, [path]).get(path)
-        return self._single[path]
+        signature = self._signature(path)
+        known = self._known.get(path)
+        if known is None or known[0] != signature:
+            self._ask(path)
+            known = self._known.get(path)
+        return None if known is None else known[1]
 
-    def _is_small(self, path: str) -> bool:
+    def _ask(self, path: str) -> None:
+        """Ask about a path, the first time together with all that are small; stats are older than the answers."""
+        names = [path] if self._asked else [path, *self._held.tracked]
+        found = {name: signature for name in names if (signature := self._signature(name)) is not None}
+        chosen = [name for name, signature in found.items() if name == path or signature.size <= _IN_ONE_BATCH]
+        answers = converted(self._held, chosen)
+        self._known.update({name: (found[name], answers.get(name)) for name in chosen})
+        self._asked = True
+
+    def _signature(self, path: str) -> StatSignature | None:
         try:
-            return os.lstat(os.path.join(self._root, path)).st_size <= _IN_ONE_BATCH
+            return signature_of(os.lstat(os.path.join(self._root, path)))
         except OSError:
-            return False
+            return None

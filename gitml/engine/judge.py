@@ -90,7 +90,7 @@ class Judge:
             outputs=outputs,
         )
         if _is_stale(step, facts):
-            facts = self._with_run(facts)
+            facts = self._with_run(step, facts)
         decision = decide(step, facts, force=force)
         return Judgement(
             observation=observation,
@@ -101,10 +101,13 @@ class Judge:
             conflicted=conflicted,
         )
 
-    def _with_run(self, facts: Facts) -> Facts:
+    def _with_run(self, step: Step, facts: Facts) -> Facts:
+        """Look for a run of the key, or, for a frozen step, of the key that its lock names."""
         recorded = facts.lock.outputs if facts.lock is not None else {}
+        key = facts.lock.key if step.frozen and facts.lock is not None else facts.key
         present = {path: entry for path, entry in recorded.items() if facts.outputs.get(path) is OutputState.SAME}
-        run = self.world.store.servable(facts.key, preferred=recorded, present=present)
+        declared = frozenset(recorded) if key != facts.key else frozenset(output.path for output in step.outputs)
+        run = self.world.store.servable(key, declared=declared, preferred=recorded, present=present)
         return facts._replace(run=run)
 
     def _renamed(self, observation: Observation) -> tuple[str | None, LockEntry | None]:

@@ -100,7 +100,9 @@ class Locks:
         except OSError as error:
             raise LockFileError(path, os.strerror(error.errno or 0), "restore it with `git checkout`") from error
         with open(descriptor, "rb") as file:
-            return decode_lock(path, file.read(MAX_BYTES + 1))
+            data = file.read(MAX_BYTES + 1)
+        # A lock is not synced, so a power cut may leave its name without its bytes: as if it had not been written.
+        return decode_lock(path, data) if data.strip(b"\0") else None
 
     def _refuse_links(self, folder: str) -> None:
         """Refuse a folder of locks that a link leads out of the project; looked at once, `write` looks each time.

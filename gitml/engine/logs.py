@@ -47,12 +47,13 @@ class LogFiles:
             yield log
         finally:
             os.close(log.descriptor)
-            again = _open_alone(log.path)
-            if again is None:
-                os.unlink(log.path)
-            else:
-                with self._guard:
-                    self._free.append(LogFile(again, log.path))
+            with contextlib.suppress(FileNotFoundError):  # `sweep` of another process took it for a dead one's
+                again = _open_alone(log.path)
+                if again is None:
+                    os.unlink(log.path)
+                else:
+                    with self._guard:
+                        self._free.append(LogFile(again, log.path))
 
     def close(self) -> None:
         """Delete the files."""

@@ -1,9 +1,9 @@
 """The outputs in the worktree: compared, set aside before a step writes, brought back or rescued afterwards.
 
 What happens to files that stand there is written down before it happens (`$GIT_DIR/gitml/inflight/<run id>.json`), so
-that whoever takes the claims next can finish or undo it; it is synced, so that a power cut leaves it whole or unnamed. An execution that finds nothing in its way has no journal: the
-text of its claims says enough. Undoing is idempotent: each path is moved back by one rename, and a path
-whose set-aside copy is gone is left alone.
+that whoever takes the claims next can finish or undo it; it is synced, so that a power cut leaves it whole or unnamed.
+An execution that finds nothing in its way has no journal: the text of its claims says enough. Undoing is idempotent:
+each path is moved back by one rename, and a path whose set-aside copy is gone is left alone.
 """
 
 from __future__ import annotations

@@ -116,11 +116,8 @@ def recover(world: World) -> None:
             claims.append(claim)
         else:
             settle_inflight(world, inflight)
-            for claim in claims:
-                claim.release()
-            continue
         for claim in claims:
-            claim.abandon()
+            claim.abandon()  # its text may name another execution, which the next holder cleans up after
 
 
 def machine_of(request: Request, pipeline: Pipeline, project: Project) -> Machine:

@@ -95,19 +95,15 @@ def _write(store: ObjectStore, entry: Entry, parent: int, name: str, path: str) 
 def check_link(path: str, text: bytes) -> None:
     """Refuse a link that is absolute or climbs out of the project, counted from `path`.
 
+    Nor may it climb after it went down: `x/..` is not where it seems to be when `x` is a link itself.
+
     Raises:
         DamagedError: It does.
     """
-    depth = path.count("/")
-    if text.startswith(b"/"):
-        depth = -1
-    for part in text.split(b"/"):
-        if part == b"..":
-            depth -= 1
-        elif part not in (b"", b"."):
-            depth += 1
-        if depth < 0:
-            raise DamagedError(f"symlink {path} -> {os.fsdecode(text)} leads outside the project")
+    parts = [part for part in text.split(b"/") if part not in (b"", b".")]
+    climbs = parts.count(b"..")
+    if text.startswith(b"/") or climbs > path.count("/") or b".." in parts[climbs:]:
+        raise DamagedError(f"symlink {path} -> {os.fsdecode(text)} leads outside the project")
 
 
 def _clone(store: ObjectStore, digest: Digest, target: int) -> bool:

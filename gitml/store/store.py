@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import NamedTuple
 
 from gitml.errors import DamagedError
@@ -32,13 +32,17 @@ class Store(NamedTuple):
         except DamagedError:
             return False
 
-    def servable(self, key: Digest, *, preferred: Mapping[str, Entry], present: Mapping[str, Entry]) -> Run | None:
+    def servable(
+        self, key: Digest, *, declared: Set[str], preferred: Mapping[str, Entry], present: Mapping[str, Entry]
+    ) -> Run | None:
         """Find a run whose outputs may stand for a key.
 
+        A cache may be shared: a record that names other outputs than are `declared` is not served, since it would
+        be written over files that no step owns.
         Among several, the one with the `preferred` outputs (those that the lock names), else the newest. An output
         that is not stored still counts when the worktree has it (`present`).
         """
-        candidates = [run for run in self.runs.of_key(key) if run.servable]
+        candidates = [run for run in self.runs.of_key(key) if run.servable and run.outputs.keys() == declared]
         candidates.sort(key=lambda run: run.outputs == preferred, reverse=True)
         for run in candidates:
             lacking = {path: entry for path, entry in run.outputs.items() if present.get(path) != entry}

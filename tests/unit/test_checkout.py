@@ -106,10 +106,17 @@ def test_a_link_that_leads_outside_is_refused(text: bytes, store: ObjectStore, r
 
 
 @pytest.mark.parametrize(
-    ("path", "text"), [("a/b/l", b"../../x"), ("a/l", b"b/../../x"), ("l", b"./x"), ("l", b"nowhere")]
+    ("path", "text"), [("a/b/l", b"../../x"), ("a/l", b".././x"), ("l", b"./x"), ("l", b"nowhere")]
 )
 def test_a_link_that_stays_inside_is_fine(path: str, text: bytes) -> None:
     check_link(path, text)
+
+
+def test_a_link_that_climbs_from_what_may_be_a_link_is_refused() -> None:
+    """`a/b/up -> ../..` is inside, and so seems `a/b/l -> up/../..`, but that leads above the project."""
+    check_link("a/b/up", b"../..")
+    with pytest.raises(DamagedError):
+        check_link("a/b/l", b"up/../..")
 
 
 def test_a_tree_with_a_name_that_climbs_is_refused(store: ObjectStore, root: Path) -> None:

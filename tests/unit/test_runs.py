@@ -70,7 +70,7 @@ def test_a_record_that_was_damaged_is_no_run(store: Store, tmp_path: Path, damag
 def test_the_newest_run_is_served(store: Store) -> None:
     store.runs.add(run(store, "20240101-aa", b"old"))
     store.runs.add(run(store, "20240102-aa", b"new"))
-    found = store.servable(KEY, preferred={}, present={})
+    found = store.servable(KEY, declared={"out"}, preferred={}, present={})
     assert found is not None and found.id == "20240102-aa"
 
 
@@ -78,27 +78,27 @@ def test_the_run_that_the_lock_names_is_preferred(store: Store) -> None:
     old = run(store, "20240101-aa", b"old")
     store.runs.add(old)
     store.runs.add(run(store, "20240102-aa", b"new"))
-    found = store.servable(KEY, preferred=old.outputs, present={})
+    found = store.servable(KEY, declared={"out"}, preferred=old.outputs, present={})
     assert found is not None and found.id == "20240101-aa"
 
 
 @pytest.mark.parametrize("change", [{"exit_code": 1}, {"tainted": ("x",)}])
 def test_a_run_that_went_wrong_is_never_served(store: Store, change: dict[str, object]) -> None:
     store.runs.add(replace(run(store, "20240101-aa"), **change))  # type: ignore[arg-type]
-    assert store.servable(KEY, preferred={}, present={}) is None
+    assert store.servable(KEY, declared={"out"}, preferred={}, present={}) is None
 
 
 def test_a_tainted_run_is_served_once_accepted(store: Store) -> None:
     store.runs.add(replace(run(store, "20240101-aa"), tainted=("x",), accepted="it was a comment"))
-    assert store.servable(KEY, preferred={}, present={}) is not None
+    assert store.servable(KEY, declared={"out"}, preferred={}, present={}) is not None
 
 
 def test_a_run_whose_objects_are_gone_is_served_only_where_the_worktree_has_them(store: Store) -> None:
     one = run(store, "20240101-aa")
     store.runs.add(one)
     os.unlink(store.objects.path(one.outputs["out"].digest))
-    assert store.servable(KEY, preferred={}, present={}) is None
-    assert store.servable(KEY, preferred={}, present=one.outputs) == one
+    assert store.servable(KEY, declared={"out"}, preferred={}, present={}) is None
+    assert store.servable(KEY, declared={"out"}, preferred={}, present=one.outputs) == one
 
 
 def test_an_older_run_is_served_where_the_newer_is_incomplete(store: Store) -> None:
@@ -106,5 +106,11 @@ def test_an_older_run_is_served_where_the_newer_is_incomplete(store: Store) -> N
     store.runs.add(run(store, "20240101-aa", b"old"))
     store.runs.add(new)
     os.unlink(store.objects.path(new.outputs["out"].digest))
-    found = store.servable(KEY, preferred={}, present={})
+    found = store.servable(KEY, declared={"out"}, preferred={}, present={})
     assert found is not None and found.id == "20240101-aa"
+
+
+def test_a_run_that_names_other_outputs_than_are_declared_is_not_served(store: Store) -> None:
+    store.runs.add(run(store, "20240101-aa"))
+    assert store.servable(KEY, declared={"out", "more"}, preferred={}, present={}) is None
+    assert store.servable(KEY, declared={"other"}, preferred={}, present={}) is None
