@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
+from gitml.engine.sinks import is_junk
+from gitml.engine.view import Witness
 from gitml.git.content import conversion_possible, converted, file_modes
 from gitml.git.index import HeldFiles
-from gitml.hashing.file import StatSignature, signature_of
+from gitml.git.submodule import clean_commit, worktree_paths
+from gitml.hashing.file import StatSignature, digest_bytes, signature_of
 from gitml.hashing.tree import kind_of
+from gitml.model.digest import Digest
 from gitml.model.tree import Kind
 
 _IN_ONE_BATCH = 1 << 20
@@ -28,6 +33,7 @@ class WorktreeGit:
         self._possible: dict[str, bool] = {}
         self._known: dict[str, tuple[StatSignature, bytes | None]] = {}
         self._asked = False
+        self._commits: dict[str, tuple[Mapping[str, StatSignature | None], str | None]] = {}
 
     def holds(self, path: str) -> bool:
         """Tell whether Git tracks the file."""
@@ -41,6 +47,20 @@ class WorktreeGit:
         if self._trusts_mode or held is None:
             return kind_of(status)
         return Kind.EXECUTABLE if held.kind is Kind.EXECUTABLE else Kind.FILE
+
+    def commit_of(self, path: str, witness: Witness) -> Digest | None:
+        """Name the commit of a submodule that is checked out clean; asked again when a stat in it has changed."""
+        if path not in self._held.submodules:
+            return None
+        full = os.path.join(self._root, path)
+        stats = {
+            os.path.relpath(one, self._root): self._signature(one) for one in worktree_paths(full, is_junk=is_junk)
+        }
+        witness.update(stats)
+        known = self._commits.get(path)
+        if known is None or known[0] != stats:
+            known = self._commits[path] = (stats, clean_commit(full, self._held.git.environ, is_junk=is_junk))
+        return None if known[1] is None else digest_bytes(b"gitml-submodule/1\n" + known[1].encode())
 
     def converted(self, path: str) -> bytes | None:
         """Give the bytes that Git would store, where they differ from the file's."""

@@ -30,6 +30,9 @@ class GitForm(Protocol):
     def kind(self, path: str, status: os.stat_result) -> Kind:
         """Give a file's kind: the index's where the file system has no executable bit."""
 
+    def commit_of(self, path: str, witness: Witness) -> Digest | None:
+        """Give what names the commit of a submodule, if what lies at the path is a clean checkout of one."""
+
     def converted(self, path: str) -> bytes | None:
         """Give the bytes that Git would store, where they differ from the file's (line ends, filters)."""
 
@@ -62,6 +65,11 @@ class DigestSink:
     def skips(self, path: str) -> bool:
         """Leave out junk."""
         return not self._keep_junk and is_junk(path)
+
+    def whole(self, path: str) -> Entry | None:
+        """Take a clean submodule by its commit; one that is not is a folder like any other."""
+        commit = self._git.commit_of(path, self._witness)
+        return None if commit is None else Entry(Kind.DIRECTORY, commit, 0, 0)
 
     def file(self, path: str, status: os.stat_result) -> Entry:
         """Digest a file in the form that Git stores, where Git holds it."""
@@ -99,6 +107,10 @@ class StoringSink:
     def skips(self, path: str) -> bool:
         """Keep all: an output is what the step left."""
         return False
+
+    def whole(self, path: str) -> Entry | None:
+        """Store all: Git holds nothing in an output."""
+        return None
 
     def file(self, path: str, status: os.stat_result) -> Entry:
         """Store a file, unless the store is known to have its bytes."""

@@ -35,7 +35,9 @@ class Snapshots:
     def take(self, witness: Mapping[str, StatSignature | None], code: Iterable[str]) -> tuple[str, str | None]:
         """Give the commit's id and the branch; `code` names the files to include where Git does not track them."""
         with self._guard:
-            untracked = {path for path in code if path not in self.held.tracked}
+            untracked = {
+                path for path in code if path not in self.held.tracked and self.held.submodule_of(path) is None
+            }
             used = [stat for path, stat in witness.items() if path in self.held.tracked or path in untracked]
             if not self._is_good(used, untracked):
                 self._included |= untracked

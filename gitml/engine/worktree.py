@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from gitml.engine.links import follow, is_outside, leads_to
 from gitml.engine.sinks import DigestSink, GitForm, is_junk
 from gitml.engine.view import Seen, Witness
 from gitml.git.index import HeldFiles
+from gitml.git.submodule import files_of
 from gitml.hashing.file import digest_bytes, signature_of
 from gitml.hashing.pysource import ANALYSIS_VERSION, PySource, analyse
 from gitml.hashing.statcache import StatCache
@@ -48,9 +50,15 @@ class WorktreeView:
         self._tree = store_tree or digest_bytes
         self._sources = SourceMemo(database)
         self._adds: dict[str, bool] = {}
+        self._inner: dict[str, frozenset[str]] = {}
 
     def seen(self, path: str, witness: Witness) -> Seen | None:
-        """Digest an input; see `View.seen`."""
+        """Digest an input; see `View.seen`. What lies in a clean submodule stands for the whole of it."""
+        submodule = self._held.submodule_of(path)
+        if submodule is not None and os.path.lexists(os.path.join(self.root, path)):
+            commit = self._git.commit_of(submodule, witness)
+            if commit is not None:
+                return Seen(entry=Entry(Kind.DIRECTORY, commit, 0, 0))
         sink = DigestSink(git=self._git, cache=self._cache, witness=witness, tree=self._tree)
         entry = walk(self.root, path, sink)
         if entry is None:
@@ -89,9 +97,12 @@ class WorktreeView:
     def is_file(self, path: str) -> bool:
         """Tell whether Git tracks, or would add, a file that is on disk."""
         full = os.path.join(self.root, path)
+        submodule = self._held.submodule_of(path)
+        if submodule is not None:
+            return path in self._inside(submodule) and os.path.lexists(full)
         held = self._held.tracked.get(path)
         if held is not None:
-            return not held.is_submodule and os.path.lexists(full)
+            return os.path.lexists(full)
         if path not in self._adds:
             self._adds[path] = os.path.isfile(full) and not self._held.ignored([path])
         return self._adds[path]
@@ -100,11 +111,17 @@ class WorktreeView:
         """Tell whether a folder on disk holds something that Git tracks or would add."""
         if not os.path.isdir(os.path.join(self.root, path)):
             return False
+        submodule = self._held.submodule_of(path)
+        if submodule is not None:
+            return any(is_within(name, path) for name in self._inside(submodule))
         return self._held.is_dir(path) or bool(self._held.would_add(path))
 
     def is_ignored(self, path: str) -> bool:
         """Tell whether something on disk is left out by Git."""
         if path in self._held.tracked or self._held.is_dir(path):
+            return False
+        submodule = self._held.submodule_of(path)
+        if submodule is not None and any(is_within(name, path) for name in self._inside(submodule)):
             return False
         return os.path.lexists(os.path.join(self.root, path)) and bool(self._held.ignored([path]))
 
@@ -113,19 +130,38 @@ class WorktreeView:
         path = follow(self.root, path).end or path
         converted = self._git.converted(path)
         digest = digest_bytes(converted) if converted is not None else self._cache.digest(path, held=True)[1]
-        return self._sources.get(digest, lambda: converted if converted is not None else self._read(path))
+        found = self._sources.get(digest, lambda: converted if converted is not None else self._read(path))
+        submodule = self._held.submodule_of(path)
+        commit = None if submodule is None else self._git.commit_of(submodule, {})
+        return found if commit is None else replace(found, digest=commit)
 
     def glob(self, pattern: str) -> Sequence[str]:
         """Name files that Git tracks or would add; see `View.glob`."""
         if GLOB_CHARACTERS.isdisjoint(pattern):
             if self.is_file(pattern):
                 return [pattern]
-            names = {*self._held.held_under(pattern), *self._held.would_add(pattern)}
+            names = set(self._code_below(pattern))
         else:
             matches = compile_glob(pattern)
             folder = _static_folder(pattern)
-            names = {n for n in (*self._held.held_under(folder), *self._held.would_add(folder)) if matches(n)}
+            names = {name for name in self._code_below(folder) if matches(name)}
         return sorted(name for name in names if self.is_file(name))
+
+    def _code_below(self, folder: str) -> Iterator[str]:
+        """Name the files below a folder that Git tracks or would add, also those of submodules."""
+        around = self._held.submodule_of(folder)
+        if around is None:
+            yield from self._held.held_under(folder)
+            yield from self._held.would_add(folder)
+        for submodule in self._held.submodules:
+            if submodule == around or is_within(submodule, folder):
+                yield from (name for name in self._inside(submodule) if is_within(name, folder))
+
+    def _inside(self, submodule: str) -> frozenset[str]:
+        if submodule not in self._inner:
+            names = files_of(os.path.join(self.root, submodule), self._held.git.environ)
+            self._inner[submodule] = frozenset(f"{submodule}/{name}" for name in names)
+        return self._inner[submodule]
 
     def code_digest(self, path: str, witness: Witness) -> Digest:
         """Digest a code file by its bytes in Git's form, following a symlink inside the project."""
@@ -135,7 +171,10 @@ class WorktreeView:
         return (seen.target or seen.entry).digest
 
     def stat(self, path: str, witness: Witness) -> None:
-        """Note how a path stands now; of a link, also what is on the way and at the end."""
+        """Note how a path stands now; of a link, also what is on the way and at the end; of a submodule all."""
+        submodule = self._held.submodule_of(path)
+        if submodule is not None and submodule not in witness:
+            self._git.commit_of(submodule, witness)
         try:
             found = witness[path] = signature_of(os.lstat(os.path.join(self.root, path)))
         except (FileNotFoundError, NotADirectoryError):

@@ -69,6 +69,17 @@ def open_repository(start: str, environ: Mapping[str, str]) -> Repository:
     )
 
 
+def open_exactly(folder: str, environ: Mapping[str, str]) -> Repository | None:
+    """Open the repository whose worktree is `folder` itself, wherever variables point (a hook's name the outer one).
+
+    None: there is none, as where a submodule is not checked out.
+    """
+    if not os.path.lexists(os.path.join(folder, ".git")):
+        return None
+    found = open_repository(folder, {name: v for name, v in environ.items() if name not in _MOVES_DISCOVERY})
+    return found if found.worktree == os.path.realpath(folder) else None
+
+
 def _index_file(worktree: str, git_dir: str, environ: Mapping[str, str]) -> str:
     """Name the index to read.
 

@@ -19,6 +19,9 @@ class Sink(Protocol):
     def skips(self, path: str) -> bool:
         """Tell whether a member of a folder is left out."""
 
+    def whole(self, path: str) -> Entry | None:
+        """Give the entry of a folder that is known without a look into it."""
+
     def file(self, path: str, status: os.stat_result) -> Entry:
         """Digest a regular file (kind `FILE` or `EXECUTABLE`)."""
 
@@ -62,7 +65,7 @@ def _entry(root: str, path: str, status: os.stat_result, sink: Sink) -> Entry:
         text = os.readlink(os.fsencode(os.path.join(root, path)))
         return Entry(Kind.SYMLINK, sink.symlink(path, status, text), len(text))
     if stat.S_ISDIR(status.st_mode):
-        return _folder(root, path, status, sink)
+        return sink.whole(path) or _folder(root, path, status, sink)
     raise NotRegularError(path)
 
 

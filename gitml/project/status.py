@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 
 from gitml.engine.drift import drifted
@@ -9,6 +10,7 @@ from gitml.engine.judge import Judge, Judgement
 from gitml.engine.stamp import variable_digests
 from gitml.engine.survey import survey
 from gitml.engine.view import Witness
+from gitml.git.submodule import own_paths
 from gitml.model.decision import Decision, Execute, Keep, Reason, Restore, Unknown
 from gitml.model.path import is_glob
 from gitml.project.preflight import check
@@ -55,7 +57,9 @@ def stamp_if_fresh(project: Project, judge: Judge, found: Mapping[str, Judgement
                 judge.look.view.stat(probed, witness)
             if is_glob(probed) or probed in declared:
                 judge.look.view.note_folders(probed, witness)
-    for path in (*pipeline.files, "gitml.toml", "pyproject.toml", *project.outside(witness)):
+    nested = [os.path.join(project.root, path) for path in witness if path.endswith("/.git")]
+    own = [path for one in nested for path in own_paths(os.path.dirname(one), project.environ)]
+    for path in (*own, *pipeline.files, "gitml.toml", "pyproject.toml", *project.outside(witness)):
         judge.look.view.stat(path, witness)
     rows = [[step_id, isinstance(j.decision, Keep) and j.decision.frozen] for step_id, j in found.items()]
     project.stamp.write(rows, witness, before_ns=began_ns, variables=variable_digests(sorted(names), project.environ))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.functional.command import Project, new_project
+from tests.repos import Repo, isolated_environ, new_repo
 
 
 def settle(project: Project) -> None:
@@ -213,3 +215,88 @@ def test_a_lock_that_a_power_cut_left_empty_counts_as_none(tmp_path: Path) -> No
     project.write(".gitml/lock/a.json", b"")
     assert project.repro().restored == ["a"]
     assert project.states() == {"a": "fresh"}
+
+
+SUBMODULE = """
+[step.whole]
+run = "sh use.sh whole"
+inputs = ["third"]
+outputs = ["whole"]
+[step.itself]
+run = "sh use.sh itself"
+inputs = ["third/lib"]
+outputs = ["itself"]
+[step.inside]
+run = "sh use.sh inside"
+inputs = ["third/lib/data/x"]
+outputs = ["inside"]
+[step.code]
+run = "python third/lib/run.py"
+outputs = ["code"]
+[step.bytes]
+run = "sh use.sh bytes"
+code = ["third/lib/data"]
+outputs = ["bytes"]
+"""
+EVERY = ("whole", "itself", "inside", "code", "bytes")
+
+
+@pytest.fixture
+def nested(tmp_path: Path) -> tuple[Project, Repo]:
+    library = new_repo(tmp_path / "library", environ=isolated_environ(tmp_path / "home"))
+    library.write("data/x", "1")
+    library.write("run.py", "import near\n")
+    library.write("near.py", "open('code', 'w').write('1')\n")
+    library.write(".gitignore", "build\n")
+    library.commit()
+    project = new_project(tmp_path, SUBMODULE, third__y="1", **{"use.sh": "cat third/lib/data/x > $1\n"})
+    allow = ("-c", "protocol.file.allow=always")
+    project.repo.git(*allow, "submodule", "--quiet", "add", str(library.path), "third/lib")
+    project.commit()
+    assert sorted(project.repro().ran) == sorted(EVERY)
+    settle(project)
+    return project, Repo(project.path / "third/lib", project.repo.environ)
+
+
+def test_a_submodule_is_keyed_by_its_commit(nested: tuple[Project, Repo]) -> None:
+    project, library = nested
+    before = library.git("rev-parse", "HEAD")
+    library.git("commit", "-q", "--allow-empty", "-m", "nothing but a commit")
+    assert project.states() == dict.fromkeys(EVERY, "stale")
+    library.git("checkout", "-q", before)
+    assert project.states() == dict.fromkeys(EVERY, "fresh")
+
+
+@pytest.mark.parametrize("path", ["data/x", "near.py", "new"])
+def test_a_submodule_with_changes_is_stale(nested: tuple[Project, Repo], path: str) -> None:
+    project, library = nested
+    library.write(path, "# changed\n")
+    states = project.states()
+    assert states["whole"] == states["itself"] == "stale"
+    assert path == "new" or "stale" in (states["inside"], states["code"])
+    library.git("stash", "-q", "--include-untracked")
+    assert project.states() == dict.fromkeys(EVERY, "fresh")
+
+
+def test_what_a_submodule_ignores_or_tools_leave_there_is_no_change(nested: tuple[Project, Repo]) -> None:
+    project, library = nested
+    library.write("build/x", "made")
+    library.write("__pycache__/near.cpython-310.pyc", "left")
+    assert project.states() == dict.fromkeys(EVERY, "fresh")
+
+
+def test_a_submodule_that_is_not_checked_out_is_not_its_commit(nested: tuple[Project, Repo]) -> None:
+    project, _ = nested
+    project.write("gitml.toml", SUBMODULE.partition("[step.inside]")[0])
+    project.repo.git("submodule", "--quiet", "deinit", "-f", "third/lib")
+    assert project.states() == {"whole": "stale", "itself": "stale"}
+
+
+def test_the_snapshot_of_a_step_with_code_in_a_submodule(nested: tuple[Project, Repo]) -> None:
+    project, library = nested
+    library.git("commit", "-q", "--allow-empty", "-m", "next")
+    project.repro("code")
+    runs = [json.loads(path.read_bytes()) for path in (project.cache / "runs").rglob("*.json")]
+    last = max(runs, key=lambda run: str(run["id"]))
+    assert last["step"] == "code"
+    assert project.repo.git("rev-parse", f"{last['snapshot']}:third/lib") == library.git("rev-parse", "HEAD")
