@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ class Pool:
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
-        self._cpus = machine.cpus
+        self._taken: list[float] = []
         self._gpus = list(machine.gpus)
         self._memory = machine.memory
 
@@ -52,9 +53,9 @@ class Pool:
         """Take what a step wants, or None when it is not free now."""
         cpus = min(wanted.cpus, self._machine.cpus)
         memory = min(wanted.memory, self._machine.memory)
-        if cpus > self._cpus or wanted.gpus > len(self._gpus) or memory > self._memory:
+        if cpus > self._free_cpus() or wanted.gpus > len(self._gpus) or memory > self._memory:
             return None
-        self._cpus -= cpus
+        self._taken.append(cpus)
         self._memory -= memory
         gpus = tuple(self._gpus.pop(0) for _ in range(wanted.gpus))
         return Grant(resources=Resources(cpus=cpus, gpus=wanted.gpus, memory=memory), gpus=gpus)
@@ -62,11 +63,15 @@ class Pool:
     @property
     def has_cpus(self) -> bool:
         """Tell whether any step could start now."""
-        return self._cpus > 0
+        return self._free_cpus() > 0
+
+    def _free_cpus(self) -> float:
+        """Subtract what is taken now: a running balance of tenths would never come back to the whole it was."""
+        return self._machine.cpus - math.fsum(self._taken)
 
     def give_back(self, grant: Grant) -> None:
         """Free what an execution held."""
-        self._cpus += grant.resources.cpus
+        self._taken.remove(grant.resources.cpus)
         self._memory += grant.resources.memory
         self._gpus = sorted([*self._gpus, *grant.gpus], key=self._machine.gpus.index)
 

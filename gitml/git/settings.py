@@ -20,6 +20,12 @@ _LINE = re.compile(
     r"""\s*(?P<key>[A-Za-z][A-Za-z0-9-]*)?\s*(?:=\s*(?P<value>.*?)\s*|[#;].*)?\Z"""
 )
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_VARIABLES = frozenset(
+    (
+        *("GIT_CONFIG_COUNT", "GIT_CONFIG_PARAMETERS", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM"),
+        *("GIT_INDEX_FILE", "HOME", "XDG_CONFIG_HOME"),
+    )
+)
 _LARGEST = 1 << 20  # bytes; an `[include]` of something larger is no configuration
 _APPLE = (
     "/Library/Developer/CommandLineTools/usr/share/git-core/",
@@ -72,6 +78,12 @@ def read_settings(git: Git) -> Settings:
         values={name: tuple(all_of_it) for name, all_of_it in values.items()},
         given=(*sorted(given), *((parameters,) if parameters else ())),
     )
+
+
+def git_variables(environ: Mapping[str, str]) -> frozenset[str]:
+    """Name the variables, set or not, whose values may change what Git reads of a configuration or of an index."""
+    given = {name for name in environ if name.startswith(("GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_"))}
+    return _VARIABLES | given
 
 
 def exclude_files(git: Git, settings: Settings) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from gitml.engine.judge import Judge, Judgement
 from gitml.engine.stamp import variable_digests
 from gitml.engine.survey import survey
 from gitml.engine.view import Witness
+from gitml.git.settings import git_variables
 from gitml.git.submodule import own_paths
 from gitml.model.decision import Decision, Execute, Keep, Reason, Restore, Unknown
 from gitml.model.path import is_glob
@@ -61,6 +62,7 @@ def stamp_if_fresh(project: Project, judge: Judge, found: Mapping[str, Judgement
     own = [path for one in nested for path in own_paths(os.path.dirname(one), project.environ)]
     for path in (*own, *pipeline.files, "gitml.toml", "pyproject.toml", *project.outside(witness)):
         judge.look.view.stat(path, witness)
+    names.update(git_variables(project.environ))
     rows = [[step_id, isinstance(j.decision, Keep) and j.decision.frozen] for step_id, j in found.items()]
     project.stamp.write(rows, witness, before_ns=began_ns, variables=variable_digests(sorted(names), project.environ))
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from gitml.engine.resources import Grant, Machine, Pool
+from gitml.model.step import Resources
 from tests.functional.command import Project, new_project
 from tests.repos import Repo, isolated_environ, new_repo
 
@@ -183,14 +185,32 @@ def test_a_run_that_names_other_outputs_than_the_step_is_not_served(tmp_path: Pa
     assert project.read("code") == "mine"
 
 
-def test_parts_of_cpus_are_given_back_whole(tmp_path: Path) -> None:
-    steps = "".join(
-        f'[step.s{n}]\nrun = "sleep 0.0{n}; true > o{n}"\noutputs = ["o{n}"]\nresources = {{ cpus = {cpus} }}\n'
-        for n, cpus in enumerate([0.1, 0.7, 0.2, 0.3, 0.6, 0.1, 0.7])
-    )
-    wide = '[step.wide]\nrun = "true > w"\noutputs = ["w"]\nafter = ["s0", "s6"]\nresources = { cpus = 1 }\n'
-    project = new_project(tmp_path, steps + wide)
-    assert len(project.repro("-j", "1").ran) == 8
+def test_parts_of_cpus_are_given_back_whole() -> None:
+    pool = Pool(Machine(cpus=2))
+    held: list[tuple[float, Grant]] = []
+    for change in (0.7, -0.7, 0.1, -0.1, 0.2, 0.4, -0.2, -0.4, 0.7, 0.6, 0.4, 0.2, -0.7, -0.6, -0.4, -0.2):
+        if change > 0:
+            grant = pool.take(Resources(cpus=change))
+            assert grant is not None
+            held.append((change, grant))
+        else:
+            at = next(number for number, (cpus, _) in enumerate(held) if cpus == -change)
+            pool.give_back(held.pop(at)[1])
+    assert pool.take(Resources(cpus=2)) is not None
+
+
+def test_settings_of_git_in_variables_are_part_of_the_verdict(tmp_path: Path) -> None:
+    manifest = '[step.a]\nrun = "cat x > out"\ninputs = ["x"]\noutputs = ["out"]\n'
+    project = new_project(tmp_path, manifest, x="1\n")
+    project.write("x", "2\r\n")
+    project.repro()
+    settle(project)
+    project.environ |= {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "core.autocrlf",
+        "GIT_CONFIG_VALUE_0": "true",
+    }
+    assert project.states() == {"a": "stale"}
 
 
 def test_quoted_names_of_parameters_reach_the_command(tmp_path: Path) -> None:
