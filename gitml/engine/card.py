@@ -35,7 +35,7 @@ def environment_facts(environ: Mapping[str, str]) -> Environment:
 
 def _python_version(folder: str | None) -> str:
     if folder is None:
-        return platform.python_version()
+        return ""
     prefix = os.path.dirname(os.path.dirname(os.path.dirname(folder)))
     if os.path.realpath(prefix) == os.path.realpath(sys.prefix):
         return platform.python_version()

@@ -65,9 +65,12 @@ class ProcessGroup:
         try:
             if hasattr(os, "waitid"):  # not on macOS before Python 3.13
                 os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+                self._tell_leftovers()
                 with self._guard:  # its number cannot be another's before it is reaped, so no signal can go astray
                     self._ended = True
             _, status, usage = os.wait4(self.pid, 0)
+            if not hasattr(os, "waitid"):
+                self._tell_leftovers()
             self._ended = True
         finally:
             if timer is not None:
@@ -97,16 +100,24 @@ class ProcessGroup:
             time.sleep(0.05)
         self.signal(signal.SIGKILL)
 
+    def _tell_leftovers(self) -> None:
+        """Ask what outlives the command to end, while the command is not reaped and its number cannot be another's."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGTERM)
+
     def _end_leftovers(self) -> None:
-        """End processes that outlive the command: they could still write to outputs that are about to be hashed."""
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            try:
-                os.killpg(self.pid, number)
-            except (ProcessLookupError, PermissionError):
-                return
-            end = time.monotonic() + _LEFTOVER_GRACE
-            while time.monotonic() < end and _alive(self.pid):
+        """Wait for what outlives the command, then kill it: it could still write to outputs, which are hashed next.
+
+        A group that still has members keeps its number, so no signal can go astray.
+        """
+        for patience in (_LEFTOVER_GRACE, 2 * _LEFTOVER_GRACE):
+            end = time.monotonic() + patience
+            while time.monotonic() < end:
+                if not _alive(self.pid):
+                    return
                 time.sleep(0.01)
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
 
 
 def stop(groups: Callable[[], Sequence[ProcessGroup]], *, hurry: threading.Event) -> None:

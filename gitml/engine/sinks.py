@@ -116,8 +116,8 @@ class StoringSink:
         """Store a file, unless the store is known to have its bytes."""
         kind = self._git.kind(path, status) if self._git.holds(path) else kind_of(status)
         converted = self._git.converted(path) if self._git.holds(path) else None
-        if converted is not None:
-            return Entry(kind, self._objects.add_bytes(converted), len(converted))
+        if converted is not None:  # an output that Git holds; put back from here, it would miss the way out of Git
+            return Entry(kind, digest_bytes(converted), len(converted))
         signature = signature_of(status)
         known = self._cache.known(path, signature)
         if known is not None and self._objects.has(known, signature.size):
