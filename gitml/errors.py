@@ -6,6 +6,8 @@ command line turns it into `error: …` and `hint: …`. Any other exception tha
 
 from __future__ import annotations
 
+import errno
+
 EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -45,3 +47,16 @@ class InterruptedRunError(GitmlError):
     """The user stopped the command; finished steps stay finished."""
 
     exit_code = EXIT_INTERRUPTED
+
+
+def system_error_text(error: OSError) -> str:
+    """Say what the system refused, beginning with the path where it names one (two of a rename)."""
+    paths = [path for path in (error.filename, error.filename2) if isinstance(path, str)]
+    return f"{' -> '.join(paths)}{': ' if paths else ''}{error.strerror or error}"
+
+
+def system_error_hint(error: OSError) -> str | None:
+    """Say what to do next, where there is one thing to do."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "make room on the disk, then call gitml again: nothing was lost"
+    return None

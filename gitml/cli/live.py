@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from gitml.cli.reporters import LineReporter
 from gitml.cli.terminal import printable
@@ -65,6 +66,13 @@ class LiveReporter(LineReporter):
     def close(self) -> None:
         """Take the line away."""
         self._progress.stop()
+
+    def _say(self, line: str, *, err: bool = False) -> None:
+        # `click.echo` looks behind the streams that rich puts in place, and would write into the line at the bottom.
+        if err or sys.stdout.isatty():
+            self._progress.console.print(Text.from_ansi(line), soft_wrap=True)
+        else:
+            super()._say(line)
 
     def _show(self) -> None:
         names = [printable(step) for step in self._running]

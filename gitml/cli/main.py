@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gitml.cli.terminal import error_lines
-from gitml.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, GitmlError
+from gitml.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, GitmlError, system_error_text
 from gitml.version import __version__
 
 if TYPE_CHECKING:
@@ -107,8 +107,7 @@ def run(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        _print_error(error_lines(f"{place}{error.strerror or error}", None))
+        _print_error(error_lines(system_error_text(error), None))
         _drop_what_cannot_be_printed()
         return EXIT_FAILED
     return result if isinstance(result, int) else 0

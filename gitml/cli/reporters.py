@@ -7,10 +7,20 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from shlex import quote
 
 import click
 
-from gitml.cli.terminal import duration_text, glyph, name_width, printable, size_text, step_line, use_colour
+from gitml.cli.terminal import (
+    duration_text,
+    glyph,
+    name_width,
+    printable,
+    printable_lines,
+    size_text,
+    step_line,
+    use_colour,
+)
 from gitml.cli.words import reason_json, reasons_text
 from gitml.engine.outcome import Executed, Failed, Kept, Outcome, Restored, Skipped, Verified
 from gitml.model.decision import Reason
@@ -42,7 +52,7 @@ class LineReporter:
 
     def waiting(self, step: str, holder: str) -> None:
         """Say for whom a step waits."""
-        click.echo(f"{glyph('waiting', sys.stderr)} {printable(step)}  waits for {holder}", err=True)
+        self._say(f"{glyph('waiting', sys.stderr)} {printable(step)}  waits for {holder}", err=True)
 
     def output(self, step: str, data: bytes) -> None:
         """Pass on what the only running step writes."""
@@ -54,12 +64,12 @@ class LineReporter:
         """Print the step's line, and below it what the user should know."""
         state, text, notes = outcome_text(outcome)
         self._counts[state] += 1
-        click.echo(step_line(state, step, text, width=self._width, stream=sys.stdout))
+        self._say(step_line(state, step, printable_lines(text), width=self._width, stream=sys.stdout))
         for note in notes:
-            click.echo(f"    {note}")
+            self._say(f"    {printable_lines(note)}")
         if isinstance(outcome, Failed) and outcome.tail and step not in self._streamed:
             for line in outcome.tail:
-                click.echo(f"    | {printable(line)}", err=True)
+                self._say(f"    | {printable(line)}", err=True)
 
     def finished(self, exit_code: int) -> None:
         """Print the sum."""
@@ -71,6 +81,9 @@ class LineReporter:
 
     def close(self) -> None:
         """Nothing is open."""
+
+    def _say(self, line: str, *, err: bool = False) -> None:
+        click.echo(line, err=err)
 
 
 class QuietReporter(LineReporter):
@@ -163,7 +176,7 @@ def outcome_text(outcome: Outcome) -> tuple[str, str, tuple[str, ...]]:
 
 def _rescues(outcome: Executed | Restored) -> tuple[str, ...]:
     return tuple(
-        f"{rescued.path} had been changed by hand; it is kept: cp -r {rescued.kept} {rescued.path}"
+        f"{rescued.path} had been changed by hand; it is kept: cp -r {quote(rescued.kept)} {quote(rescued.path)}"
         for rescued in outcome.rescued
     )
 

@@ -68,7 +68,9 @@ def _text(row: Row) -> str:
         parts.append("(frozen)")
     if row.state == "cached":
         parts.append("(will be restored)")
-    if row.reasons:
+    if row.state == "conflicted":
+        parts.append(" a merge left conflict markers in its lock: gitml repro resolves that")
+    elif row.reasons:
         from gitml.cli.words import reasons_text
 
         parts.append(" " + reasons_text(row.reasons))

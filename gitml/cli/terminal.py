@@ -55,13 +55,18 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
+def printable_lines(text: str) -> str:
+    """Escape as `printable`, but keep the lines and tabs of a message that is more than one line."""
+    return "".join(c if c in "\n\t" else printable(c) for c in text)
+
+
 def error_lines(message: str, hint: str | None) -> list[str]:
     """Give an error as it is printed: `error: …`, then `hint: …`."""
     colour = use_colour(sys.stderr)
     head = click.style("error:", fg="red", bold=True) if colour else "error:"
-    lines = [f"{head} {message}"]
+    lines = [f"{head} {printable_lines(message)}"]
     if hint:
-        lines.append(f"{click.style('hint:', fg='cyan') if colour else 'hint:'} {hint}")
+        lines.append(f"{click.style('hint:', fg='cyan') if colour else 'hint:'} {printable_lines(hint)}")
     return lines
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import stat
 
 from gitml.manifest.lockfile import (
     FOLDER,
@@ -20,6 +21,7 @@ from gitml.model.path import parents
 from gitml.model.step import Step
 from gitml.store.beneath import parent_of
 
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe must not keep us waiting for a writer
 _serial = itertools.count()
 
 
@@ -94,11 +96,16 @@ class Locks:
     def _read(self, path: str) -> LockEntry | None:
         self._refuse_links(os.path.dirname(path))
         try:
-            descriptor = os.open(os.path.join(self._root, path), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            descriptor = os.open(os.path.join(self._root, path), _READ)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise LockFileError(path, "a lock may not be a symlink", "replace it by a file") from error
             raise LockFileError(path, os.strerror(error.errno or 0), "restore it with `git checkout`") from error
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise LockFileError(path, "not a file", "remove it")
         with open(descriptor, "rb") as file:
             data = file.read(MAX_BYTES + 1)
         # A lock is not synced, so a power cut may leave its name without its bytes: as if it had not been written.

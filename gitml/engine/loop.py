@@ -22,7 +22,7 @@ from gitml.engine.resources import Grant, Machine, Pool
 from gitml.engine.schedule import Schedule
 from gitml.engine.tail import Tail
 from gitml.engine.workers import Done, Workers
-from gitml.errors import EXIT_FAILED, GitmlError
+from gitml.errors import EXIT_FAILED, GitmlError, system_error_hint, system_error_text
 from gitml.model.decision import Execute, Keep
 from gitml.model.step import Step
 
@@ -130,6 +130,8 @@ class Loop:
             self._judge_ready()
             self._launch()
             if not self._active and (self._halted or not self._parked):
+                if self._turns and not self._halted:
+                    raise RuntimeError(f"{self._turns[0].step.id} could never start: the pool is short of its own")
                 return
             self._await()
 
@@ -232,8 +234,12 @@ class Loop:
         self._parked.append(turn)
 
     def _fail(self, step: Step, error: GitmlError | OSError) -> None:
-        detail = (error.hint,) if isinstance(error, GitmlError) and error.hint else ()
-        self._settle(step, Failed(why=str(error), detail=detail), code=getattr(error, "exit_code", EXIT_FAILED))
+        if isinstance(error, GitmlError):
+            why, hint = error.message, error.hint
+        else:
+            why, hint = system_error_text(error), system_error_hint(error)
+        failed = Failed(why=why, detail=(hint,) if hint else ())
+        self._settle(step, failed, code=getattr(error, "exit_code", EXIT_FAILED))
 
     def _settle(self, step: Step, outcome: Outcome, *, code: int = EXIT_FAILED) -> None:
         self.result.outcomes[step.id] = outcome
