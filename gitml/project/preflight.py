@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from gitml.engine.judge import Judge
 from gitml.errors import GitmlError, UsageError
 from gitml.manifest.load import PYPROJECT
+from gitml.model.glob import compile_glob
+from gitml.model.path import is_glob, is_within, parents
 from gitml.model.step import Output, Role, Step
 
 
@@ -37,6 +39,34 @@ def _tracked(judge: Judge, step: Step, output: Output) -> GitmlError:
         value=True,
     )
     return ManifestError([source.problem(fault)])
+
+
+def check_merged(judge: Judge, wanted: Iterable[str]) -> None:
+    """Refuse to execute on files that hold two sides of a merge.
+
+    Raises:
+        PreflightError: A step's code or declared input is in conflict; nothing was run or written.
+    """
+    conflicted = sorted(path for path in judge.look.held.conflicted if not is_within(path, ".gitml"))
+    problems: list[GitmlError] = []
+    for step_id in wanted if conflicted else ():
+        step = judge.world.pipeline.steps[step_id]
+        code = judge.look.observer.discover(step).found
+        for path in conflicted:
+            if path in code or any(_reads(declared, path) for declared in step.inputs):
+                hint = "resolve the conflict and git add the file"
+                problems.append(
+                    UsageError(f"{path}, which step {step_id} uses, is in the middle of a merge", hint=hint)
+                )
+    if problems:
+        raise PreflightError(tuple(problems))
+
+
+def _reads(declared: str, path: str) -> bool:
+    if not is_glob(declared):
+        return is_within(path, declared)
+    matches = compile_glob(declared)
+    return any(matches(part) for part in (path, *parents(path)))
 
 
 def check(judge: Judge, wanted: Iterable[str]) -> None:

@@ -19,7 +19,7 @@ from gitml.engine.survey import survey
 from gitml.engine.world import World
 from gitml.git.ignore import update_exclude
 from gitml.model.pipeline import Pipeline
-from gitml.project.preflight import check
+from gitml.project.preflight import check, check_merged
 from gitml.project.project import Project
 from gitml.project.row import Row
 from gitml.project.select import named_steps
@@ -67,6 +67,7 @@ def repro(project: Project, request: Request, reporter: Reporter, interrupts: In
     judge = Judge(world, world.look())
     options = _options(pipeline, request)
     check(judge, sorted(options.wanted))
+    check_merged(judge, sorted(options.wanted))
     recover(world)
     ignored = (o.path for step in pipeline.steps.values() for o in step.outputs if not o.git)
     update_exclude(project.repository, ignored, project.prefix)

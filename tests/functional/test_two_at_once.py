@@ -113,7 +113,9 @@ def test_a_killed_gitml_and_its_step_leave_nothing_to_remove(wide: Project) -> N
     finish(first, code=-signal.SIGKILL)
     for child in children.split():
         os.killpg(int(child), signal.SIGKILL)
-    assert wide.repro().ran == ["slow", "left", "right"]
+    again = wide.repro().ran
+    assert again[0] == "slow"
+    assert sorted(again[1:]) == ["left", "right"]
     assert wide.read("right") == "2"
 
 
