@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 
 from gitml.errors import UsageError
 from gitml.manifest.load import load
 from gitml.model.value import Value, from_json
+from gitml.project.declaration import read_declaration
 from gitml.project.place import find_place
 
 VARIABLE = "GITML_PARAMS"
@@ -33,11 +33,4 @@ def read_params(folder: str, environ: Mapping[str, str]) -> dict[str, Value]:
         return dict(found) if isinstance(found, Mapping) else {}
     root = find_place(folder, environ).root
 
-    def read(path: str) -> bytes | None:
-        try:
-            with open(os.path.join(root, path), "rb") as file:
-                return file.read()
-        except FileNotFoundError:
-            return None
-
-    return dict(load(read).params)
+    return dict(load(lambda path: read_declaration(root, path)).params)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from gitml.errors import UsageError
 from gitml.git.repository import Repository, open_repository
+from gitml.project.declaration import read_declaration
 
 
 class Place(NamedTuple):
@@ -53,16 +54,13 @@ def place_at(repository: Repository, root: str) -> Place:
 def _find_root(folder: str, top: str) -> str:
     here = folder
     while True:
-        if os.path.lexists(os.path.join(here, "gitml.toml")) or _declares(os.path.join(here, "pyproject.toml")):
+        if os.path.lexists(os.path.join(here, "gitml.toml")) or _declares(here):
             return here
         if here == top or os.path.dirname(here) == here:
             raise UsageError(f"no gitml.toml in {folder}, nor in a folder above it", hint="gitml init")
         here = os.path.dirname(here)
 
 
-def _declares(pyproject: str) -> bool:
-    try:
-        with open(pyproject, "rb") as file:
-            return b"tool.gitml" in file.read()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
+def _declares(folder: str) -> bool:
+    data = read_declaration(folder, "pyproject.toml")
+    return data is not None and b"tool.gitml" in data

@@ -25,9 +25,10 @@ from gitml.hashing.clock import FileClock
 from gitml.hashing.statcache import StatCache
 from gitml.hashing.state import StateDatabase
 from gitml.manifest.codec import CODEC, from_json, to_json
-from gitml.manifest.load import MAX_BYTES, load
+from gitml.manifest.load import load
 from gitml.model.path import parents
 from gitml.model.pipeline import Pipeline
+from gitml.project.declaration import read_declaration
 from gitml.project.place import Place
 from gitml.project.quick import stamp_of
 from gitml.store.claims import Claims
@@ -147,7 +148,7 @@ class Project(NamedTuple):
         marks: dict[str, str | None] = {}
 
         def read(path: str) -> bytes | None:
-            data = _read(os.path.join(self.root, path))
+            data = read_declaration(self.root, path)
             marks[path] = None if data is None else xxhash.xxh3_128_hexdigest(data)
             return data
 
@@ -157,7 +158,7 @@ class Project(NamedTuple):
         return pipeline
 
     def _fingerprint(self, path: str) -> str | None:
-        data = _read(os.path.join(self.root, path))
+        data = read_declaration(self.root, path)
         return None if data is None else xxhash.xxh3_128_hexdigest(data)
 
 
@@ -174,15 +175,6 @@ def open_project(place: Place, environ: Mapping[str, str]) -> Project:
         stamp=stamp_of(place, database),
         store=Store.at(os.path.join(place.shared, "cache")),
     )
-
-
-def _read(path: str) -> bytes | None:
-    """Read a declaration; one that is far too large comes back as its first bytes, which the compiler refuses."""
-    try:
-        with open(path, "rb") as file:
-            return file.read(MAX_BYTES + 1)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
 
 
 def _compiled_name() -> bytes:

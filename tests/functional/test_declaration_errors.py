@@ -258,3 +258,20 @@ def test_a_lock_folder_that_is_a_link_runs_nothing(link: str, tmp_path: Path) ->
     called = refused(project)
     assert ".gitml" in called.stderr
     assert list(outside.iterdir()) == []
+
+
+def test_a_declaration_of_fifty_megabytes_is_refused_unread(tmp_path: Path) -> None:
+    project = new_project(tmp_path, A)
+    with open(project.path / "gitml.toml", "r+b") as file:
+        file.truncate(50 << 20)  # a hole: reading it would give NULs, which are another error
+    called = project.gitml("repro", code=2)
+    assert called.stderr.startswith("error: gitml.toml:1:1: the file has 52428800 bytes; at most 8388608 are read\n")
+    assert project.calls() == []
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_a_declaration_that_is_no_file_is_refused_at_once(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    project = new_project(tmp_path, A)
+    (project.path / "gitml.toml").unlink()
+    make(project.path / "gitml.toml")
+    assert "gitml.toml is not a file" in project.gitml("status", code=2).stderr
