@@ -6,11 +6,13 @@ import contextlib
 import time
 from dataclasses import dataclass, replace
 
-from gitml.engine.act import Actor, kept_elsewhere, new_run_id
+from gitml.engine.act import Actor
 from gitml.engine.decide import OutputState, staleness
 from gitml.engine.execute import Execution
 from gitml.engine.judge import Judge, Judgement
+from gitml.engine.metrics import metrics_of
 from gitml.engine.outcome import Busy
+from gitml.engine.recovery import kept_elsewhere, new_run_id
 from gitml.engine.subpaths import inside_outputs
 from gitml.engine.workspace import Inflight, Rescued
 from gitml.errors import DamagedError, GitmlError, UsageError
@@ -123,7 +125,7 @@ class Accepter(Actor):
             code=0, started=time.time(), duration=0.0, cpu_seconds=0.0, peak_memory=0, attempts=0, timed_out=False
         )
         card = self._card(judgement, new_run_id(), nothing, *self._snapshot(judgement))
-        metrics, _ = self._metrics(step)
+        metrics, _ = metrics_of(self._world.root, step)
         return replace(card, outputs=outputs, metrics=metrics, accepted=why)
 
     def _hold_outputs(self, step: Step, held: contextlib.ExitStack) -> list[Claim]:

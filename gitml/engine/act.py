@@ -7,7 +7,6 @@ import json
 import os
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,12 +15,14 @@ from gitml.engine.decide import OutputState
 from gitml.engine.execute import Execution, Running, Surroundings, environment, execute, params_document
 from gitml.engine.judge import Judge, Judgement
 from gitml.engine.logs import LogFiles
-from gitml.engine.metrics import read_metrics
+from gitml.engine.metrics import metrics_of
 from gitml.engine.outcome import Busy, Executed, Failed, Kept, Outcome, Restored, Verified
+from gitml.engine.recovery import kept_elsewhere, left_behind, new_run_id, settle_inflight
+from gitml.engine.redact import without_secrets
 from gitml.engine.resources import Grant
 from gitml.engine.snapshots import Snapshots
 from gitml.engine.subpaths import declared_by_readers, inside_outputs
-from gitml.engine.workspace import Inflight, Workspace
+from gitml.engine.workspace import Inflight
 from gitml.engine.world import World
 from gitml.errors import GitmlError
 from gitml.manifest.lockfile import FOLDER
@@ -29,7 +30,7 @@ from gitml.model.decision import Execute, Keep, Reason, Restore
 from gitml.model.digest import Digest
 from gitml.model.lock import LockEntry
 from gitml.model.run import Run
-from gitml.model.step import Role, Step
+from gitml.model.step import Step
 from gitml.model.tree import Entry
 from gitml.model.value import to_json
 from gitml.store.atomic import write_atomically
@@ -188,7 +189,7 @@ class Actor:
             if entry is None:
                 return self._fail(end, replace(end.run, exit_code=1), f"output {output.path} was not written")
             outputs[output.path] = entry
-        metrics, unread = self._metrics(step)
+        metrics, unread = metrics_of(self._world.root, step)
         run = replace(end.run, outputs=outputs, metrics=metrics)
         tainted = self._changed_meanwhile(end.wanted.judgement)
         if tainted:
@@ -284,18 +285,6 @@ class Actor:
             labels=step.labels,
         )
 
-    def _metrics(self, step: Step) -> tuple[dict[str, object], tuple[str, ...]]:
-        found: dict[str, object] = {}
-        unread = []
-        for output in step.outputs:
-            if output.role is Role.METRICS:
-                numbers = read_metrics(self._world.root, output.path)
-                if numbers is None:
-                    unread.append(output.path)
-                else:
-                    found[output.path] = numbers
-        return found, tuple(unread)
-
     def _judge_again(self, wanted: Act) -> Judgement:
         """Look again now that nobody else may touch the outputs: at everything, if anything moved meanwhile."""
         before = wanted.judgement
@@ -307,7 +296,7 @@ class Actor:
     def _recover(self, claims: Sequence[Claim]) -> None:
         """Finish or undo what a holder that died had begun with these outputs."""
         for claim in claims:
-            inflight = _left_behind(self._world.workspace, claim.left_by)
+            inflight = left_behind(self._world.workspace, claim.left_by)
             if inflight is not None:
                 settle_inflight(self._world, inflight)
 
@@ -387,53 +376,6 @@ class _Ended:
     execution: Execution
     run: Run
     log_path: str
-
-
-def _left_behind(workspace: Workspace, left_by: Mapping[str, object] | None) -> Inflight | None:
-    """Tell what a dead holder was at: by its journal, or by the text of its claim where nothing stood in its way."""
-    match left_by:
-        case {"run": str(run), "step": str(step), "outputs": list(outputs), "key": str() | None as key}:
-            return Inflight(id=run, step=step, outputs=tuple(map(str, outputs)), key=key)
-        case {"run": str(run)}:
-            return workspace.read_inflight(run)
-    return None
-
-
-def settle_inflight(world: World, inflight: Inflight) -> None:
-    """Finish an execution whose process died: done when the lock names the outputs that stand there, else undone."""
-    step = world.pipeline.steps.get(inflight.step)
-    lock = world.locks.look(step)[0] if step is not None else None
-    if lock is not None and set(inflight.outputs) <= set(lock.outputs):
-        states = world.workspace.compare({path: lock.outputs[path] for path in inflight.outputs})
-        if all(state is OutputState.SAME for state in states.values()):
-            world.workspace.commit(inflight)
-            return
-    world.workspace.roll_back(inflight)
-
-
-def kept_elsewhere(judgement: Judgement) -> dict[str, Entry]:
-    """Give the recorded outputs whose bytes the store need not have: Git's, and those that are kept nowhere."""
-    if judgement.lock is None:
-        return {}
-    recorded = judgement.lock.outputs
-    declared = judgement.observation.step.outputs
-    return {o.path: recorded[o.path] for o in declared if (o.git or not o.cache) and o.path in recorded}
-
-
-def without_secrets(data: bytes, step: Step, environ: Mapping[str, str]) -> bytes:
-    """Replace the values of a step's secrets by `***`."""
-    for name in step.secrets:
-        value = os.fsencode(environ.get(name, ""))
-        if value:
-            data = data.replace(value, b"***")
-    return data
-
-
-def new_run_id() -> str:
-    """Make an id that sorts by time and is unique without asking anyone."""
-    now = time.time()
-    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now))
-    return f"{stamp}{int(now % 1 * 1000):03d}Z-{os.urandom(4).hex()}"
 
 
 def _not_comparable(judgement: Judgement) -> Failed | None:

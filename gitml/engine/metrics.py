@@ -7,9 +7,24 @@ import os
 
 import tomli
 
+from gitml.model.step import Role, Step
 from gitml.model.value import Value, to_json
 
 _LARGEST = 1 << 20
+
+
+def metrics_of(root: str, step: Step) -> tuple[dict[str, object], tuple[str, ...]]:
+    """Read the numbers of a step's metrics files, by path; and name those files that have none to read."""
+    found: dict[str, object] = {}
+    unread = []
+    for output in step.outputs:
+        if output.role is Role.METRICS:
+            numbers = read_metrics(root, output.path)
+            if numbers is None:
+                unread.append(output.path)
+            else:
+                found[output.path] = numbers
+    return found, tuple(unread)
 
 
 def read_metrics(root: str, path: str) -> object | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from io import FileIO
 
-from gitml.engine.act import without_secrets
+from gitml.engine.redact import without_secrets
 from gitml.model.step import Step
 
 _AT_ONCE = 1 << 16

@@ -7,12 +7,12 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from gitml.engine.act import settle_inflight
 from gitml.engine.card import environment_facts
 from gitml.engine.judge import Judge
 from gitml.engine.logs import sweep
 from gitml.engine.loop import Loop, Options, Result
 from gitml.engine.outcome import Executed, Kept
+from gitml.engine.recovery import settle_inflight
 from gitml.engine.report import Reporter
 from gitml.engine.resources import Machine, visible_gpus
 from gitml.engine.survey import survey
