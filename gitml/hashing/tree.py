@@ -10,7 +10,7 @@ from gitml.errors import UsageError
 from gitml.hashing.file import NotRegularError
 from gitml.model.digest import Digest
 from gitml.model.path import PathError, check_name
-from gitml.model.tree import Entry, Kind, TreeEntry, encode_tree
+from gitml.model.tree import DEEPEST, Entry, Kind, TreeEntry, encode_tree
 
 
 class Sink(Protocol):
@@ -70,6 +70,8 @@ def _entry(root: str, path: str, status: os.stat_result, sink: Sink) -> Entry:
 
 
 def _folder(root: str, path: str, status: os.stat_result, sink: Sink) -> Entry:
+    if path.count("/") > DEEPEST:
+        raise UnnameableError(path, f"folders are nested deeper than {DEEPEST}")
     entries = []
     size = files = 0
     with os.scandir(os.path.join(root, path)) as members:

@@ -25,6 +25,8 @@ from gitml.model.digest import Digest
 from gitml.model.path import PathError, check_name
 
 HEADER = b"gitml-tree/1\n"
+DEEPEST = 300
+"""Folders within folders that a tree may have: a path of that many one-letter names is still far from any limit."""
 _FIXED = struct.Struct(">cQ32s")
 
 

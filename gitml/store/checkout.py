@@ -16,7 +16,7 @@ import sys
 from gitml.errors import DamagedError
 from gitml.hashing.file import digest_bytes
 from gitml.model.digest import Digest
-from gitml.model.tree import Entry, Kind, TreeEntry, TreeError, decode_tree
+from gitml.model.tree import DEEPEST, Entry, Kind, TreeEntry, TreeError, decode_tree
 from gitml.store.beneath import parent_of, remove
 from gitml.store.objects import MissingObjectError, ObjectStore
 
@@ -43,13 +43,20 @@ def materialise(store: ObjectStore, entry: Entry, root: str, path: str) -> None:
             raise
 
 
-def objects_of(store: ObjectStore, entry: Entry) -> MissingObjectError | None:
-    """Look for all that an entry names, trees first; gives the first object that is missing or cut short."""
+def objects_of(store: ObjectStore, entry: Entry, *, depth: int = 0) -> MissingObjectError | None:
+    """Look for all that an entry names, trees first; gives the first object that is missing or cut short.
+
+    Raises:
+        DamagedError: A tree is damaged, or nested deeper than any that gitml writes.
+    """
+    if depth > DEEPEST:
+        raise DamagedError(f"object {entry.digest} is nested deeper than {DEEPEST} folders")
     if not store.has(entry.digest, None if entry.kind is Kind.DIRECTORY else entry.size):
         return MissingObjectError(entry.digest)
     if entry.kind is Kind.DIRECTORY:
         for member in members(store, entry.digest):
-            missing = objects_of(store, Entry(member.kind, member.digest, member.size))
+            below = Entry(member.kind, member.digest, member.size)
+            missing = objects_of(store, below, depth=depth + 1)
             if missing is not None:
                 return missing
     return None
@@ -69,6 +76,8 @@ def members(store: ObjectStore, digest: Digest) -> list[TreeEntry]:
 
 def _write(store: ObjectStore, entry: Entry, parent: int, name: str, path: str) -> None:
     if entry.kind is Kind.DIRECTORY:
+        if path.count("/") > 2 * DEEPEST:  # the project's own folders above an output count too
+            raise DamagedError(f"object {entry.digest} is nested deeper than {DEEPEST} folders")
         os.mkdir(name, dir_fd=parent)
         folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
         try:

@@ -65,7 +65,7 @@ class ObjectStore:
             found = os.stat(self.path(digest))
         except FileNotFoundError:
             return False
-        return size is None or found.st_size == size
+        return stat.S_ISREG(found.st_mode) and (size is None or found.st_size == size)
 
     def read(self, digest: Digest) -> bytes:
         """Read a small object (a tree, a log, a metrics file) and check its bytes.
@@ -202,6 +202,9 @@ class ObjectStore:
             os.rename(temporary, target)
         except FileNotFoundError:
             os.makedirs(os.path.dirname(target), exist_ok=True)
+            os.rename(temporary, target)
+        except IsADirectoryError:  # whatever that is, it is no object
+            self.quarantine(digest)
             os.rename(temporary, target)
 
 

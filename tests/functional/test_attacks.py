@@ -99,3 +99,22 @@ def test_status_says_of_a_conflicted_lock_what_is_wrong(one: Project) -> None:
     lock.write_text(f"<<<<<<< ours\n{lock.read_text()}=======\n>>>>>>> theirs\n")
     status = one.gitml("status").stdout
     assert "conflict markers" in status and "never run" not in status
+
+
+def test_a_folder_in_the_place_of_an_object_is_made_good(tmp_path: Path) -> None:
+    project = new_project(tmp_path, '[step.a]\nrun = \'echo a >> "$RAN"; echo data > out\'\noutputs = ["out"]\n')
+    project.repro()
+    (stored,) = [p for p in (project.cache / "objects").glob("*/*") if p.read_bytes() == b"data\n"]
+    stored.unlink()
+    stored.mkdir()
+    (project.path / "out").unlink()
+    assert project.repro().ran == ["a"]
+    assert stored.read_bytes() == b"data\n"
+    assert project.repro().ran == []
+
+
+def test_folders_nested_beyond_reason_are_one_error(tmp_path: Path) -> None:
+    deep = "out/" + "/".join(["d"] * 600)
+    project = new_project(tmp_path, f'[step.a]\nrun = "mkdir -p {deep}"\noutputs = ["out"]\n')
+    called = project.gitml("repro", code=1)
+    assert "folders are nested deeper than 300" in called.stdout

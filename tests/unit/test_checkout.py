@@ -145,3 +145,14 @@ def test_an_object_that_is_cut_short_is_missing(store: ObjectStore) -> None:
     assert objects_of(store, Entry(Kind.FILE, entry.digest, 99)) is not None
     assert objects_of(store, entry) is None
     assert objects_of(store, Entry(Kind.FILE, Digest.parse(entry.digest), 3)) is None
+
+
+def test_a_tree_that_is_nested_too_deeply_is_refused(store: ObjectStore, root: Path) -> None:
+    entry = stored(store, b"x")
+    for _ in range(2000):
+        entry = folder(store, a=entry)
+    with pytest.raises(DamagedError, match="deeper than 300"):
+        objects_of(store, entry)
+    with pytest.raises(DamagedError, match="deeper than 300"):
+        put(store, entry, root, "out")
+    assert os.listdir(root) == []
