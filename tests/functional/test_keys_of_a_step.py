@@ -8,7 +8,8 @@ from tests.functional.command import new_project
 
 
 def test_after_orders_steps_and_enters_no_key(tmp_path: Path) -> None:
-    manifest = '[step.second]\nrun = "echo second >> $RAN"\nafter = ["first"]\n[step.first]\nrun = "echo first >> $RAN; echo 1"\n'
+    first = '[step.first]\nrun = "echo first >> $RAN; echo 1"\n'
+    manifest = '[step.second]\nrun = "echo second >> $RAN"\nafter = ["first"]\n' + first
     project = new_project(tmp_path, manifest)
     project.repro("-j", "2")
     assert project.calls() == ["first", "second"]
@@ -63,7 +64,8 @@ def test_a_matrix_of_tables_may_differ_in_inputs(tmp_path: Path) -> None:
     assert len(project.repro().ran) == 2
     assert (project.read("out/x"), project.read("out/y")) == ("1", "2")
     project.write("two.txt", "3")
-    assert [step for step in project.repro().ran if "x" not in step.split("@")[1].split(",")[0]] != []
+    (ran,) = project.repro().ran
+    assert "two.txt" in ran
     assert (project.read("out/x"), project.read("out/y")) == ("1", "3")
 
 
