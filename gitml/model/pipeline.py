@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from gitml.model.source import SourceDeclaration
 from gitml.model.step import Step
 from gitml.model.value import Value
 
@@ -17,6 +18,7 @@ class Pipeline:
     paths relative to the project. `steps`: by id, in the order of declaration. `upstream`: for each id, the ids whose
     outputs it reads, sorted; `order`: for each id, the ids that must come first for `after` alone. The two together
     have no cycle. `packages`: for each package name that some step declares, its locked version and hashes.
+    `sources`: the declared sources (those with a URL), by path.
     """
 
     files: tuple[str, ...]
@@ -27,6 +29,7 @@ class Pipeline:
     roots: tuple[str, ...] = (".", "src")
     environment: str | None = None
     packages: Mapping[str, Value] = field(default_factory=dict)
+    sources: Mapping[str, SourceDeclaration] = field(default_factory=dict)
 
     def before(self, step_id: str) -> tuple[str, ...]:
         """Name every step that must be done before `step_id` starts."""

@@ -10,20 +10,27 @@ from gitml.model.digest import Digest
 from gitml.model.run import Run
 from gitml.model.tree import Entry
 from gitml.store.checkout import objects_of
+from gitml.store.lease import Lease
 from gitml.store.objects import ObjectStore
 from gitml.store.runs import RunStore
 
 
 class Store(NamedTuple):
-    """Objects and runs, written in the order blobs, trees, run; read the other way."""
+    """Objects and runs, written in the order blobs, trees, run; read the other way.
+
+    `lease`: held by whoever writes, from the first blob to the lock or pointer. `links`: how worktree files may share
+    bytes with objects (`reflink`, `hardlink`, `symlink`, `copy`), in order of preference.
+    """
 
     objects: ObjectStore
     runs: RunStore
+    lease: Lease
+    links: tuple[str, ...] = ("reflink", "copy")
 
     @classmethod
     def at(cls, root: str) -> Store:
         """Give the store below a folder, which need not exist yet."""
-        return cls(objects=ObjectStore(root), runs=RunStore(root))
+        return cls(objects=ObjectStore(root), runs=RunStore(root), lease=Lease(root))
 
     def holds(self, outputs: Mapping[str, Entry]) -> bool:
         """Tell whether all that these entries name can be had."""
