@@ -1,0 +1,243 @@
+"""Let worktree files and objects share their bytes: reflink, hard link or symlink, where the file system can.
+
+- `reflink`: one extent, two files (`FICLONE`: Btrfs, XFS, bcachefs, NFS 4.2 servers on them). A write to either copies
+  what it touches, so nothing can go wrong and it comes first by default.
+- `hardlink`: one file, two names, read-only. Whoever makes it writable and edits it in place edits the object; that is
+  found when the object is next verified, and is why it has to be asked for.
+- `symlink`: the worktree has a link into the cache. Works across file systems.
+- `copy`: always possible, and what all others fall back to.
+
+Executable files are never hard links or symlinks: an object has one mode, 0444.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import itertools
+import os
+import re
+import stat
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+from gitml.hashing.file import (
+    ChangedWhileReadError,
+    FileDigest,
+    NotRegularError,
+    StatSignature,
+    digest_file,
+    signature_of,
+)
+from gitml.model.digest import Digest
+from gitml.store.objects import ObjectStore
+
+LinkType = Literal["reflink", "hardlink", "symlink", "copy"]
+LINK_TYPES: tuple[LinkType, ...] = ("reflink", "hardlink", "symlink", "copy")
+SHARED_FROM = 1 << 20
+"""Smaller files are copied rather than cloned: a copy costs less than the extra extent."""
+
+_FICLONE = 0x40049409
+_CANNOT = frozenset(
+    (
+        errno.EOPNOTSUPP,
+        errno.ENOTSUP,
+        errno.ENOTTY,
+        errno.EXDEV,
+        errno.EINVAL,
+        errno.ENOSYS,
+        errno.EPERM,
+        errno.EMLINK,
+        errno.ETXTBSY,
+    )
+)
+"""What a file system answers that does not do a kind of link, or not between these two places."""
+_NAME = re.compile(rb"([0-9a-f]{2})/([0-9a-f]{62})\Z")
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_EXECUTABLE = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
+_serial = itertools.count()
+
+
+def adopt(objects: ObjectStore, path: str, links: Sequence[str]) -> FileDigest:
+    """Store the regular file at `path` (a full path) by the first kind in `links` that works, else by copying it.
+
+    Gives its digest and the stat of what stands at `path` afterwards: the same file, for a hard link now read-only; for
+    a symlink, the link. The bytes there are the same before and after, at every instant.
+
+    Raises:
+        NotRegularError: It is no regular file.
+        ChangedWhileReadError: It was written to meanwhile; it stands as its writer left it.
+        OSError: It cannot be read, or the cache cannot be written.
+    """
+    status = os.lstat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise NotRegularError(path)
+    for kind in links:
+        way = _WAYS.get(kind)
+        found = way(objects, path, status) if way is not None else None
+        if found is not None:
+            return found
+        if kind == "copy":
+            break
+    return objects.add_file(path)
+
+
+def linked_object(root: str, text: bytes) -> Digest | None:
+    """Name the object of the cache at `root` (an `ObjectStore.root`) that a symlink with this text leads to.
+
+    None for any other link, and where the object is not there. Only the text is judged, so its form is the one that
+    gitml writes: absolute, without `..`. Whoever knows the size compares it (`ObjectStore.has`).
+    """
+    folder = os.fsencode(os.path.join(root, "objects")) + b"/"
+    match = _NAME.match(text[len(folder) :]) if text.startswith(folder) else None
+    if match is None:
+        return None
+    try:
+        status = os.lstat(text)
+    except OSError:
+        return None
+    return Digest.from_raw(bytes.fromhex((match[1] + match[2]).decode())) if stat.S_ISREG(status.st_mode) else None
+
+
+def clone(source: int, target: int) -> bool:
+    """Make an open, empty target share the blocks of an open source; False where that cannot be."""
+    if not sys.platform.startswith("linux"):
+        return False
+    return _tolerated(lambda: fcntl.ioctl(target, _FICLONE, source))
+
+
+def hard_link(source: str, parent: int, name: str) -> bool:
+    """Give the file at `source` another name in an open folder; False where that cannot be."""
+    return _tolerated(lambda: os.link(source, name, dst_dir_fd=parent, follow_symlinks=False))
+
+
+def _adopt_clone(objects: ObjectStore, path: str, status: os.stat_result) -> FileDigest | None:
+    """Clone first and hash the clone, which nobody else can write to."""
+    if status.st_size < SHARED_FROM:
+        return None
+    temporary = _temporary(objects)
+    try:
+        signature = _cloned(path, temporary)
+        if signature is None:
+            return None
+        found = digest_file(temporary)
+        _publish(objects, temporary, found)
+    finally:
+        _unlink(temporary)
+    return FileDigest(signature, found.xxh3, found.digest)
+
+
+def _cloned(path: str, temporary: str) -> StatSignature | None:
+    """Clone a file and give the stat that it had throughout."""
+    source = os.open(path, _READ)
+    try:
+        before = signature_of(os.fstat(source))
+        target = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+        try:
+            if not clone(source, target):
+                return None
+            os.fsync(target)
+        finally:
+            os.close(target)
+        if signature_of(os.fstat(source)) != before:
+            raise ChangedWhileReadError(path)
+        return before
+    finally:
+        os.close(source)
+
+
+def _adopt_name(objects: ObjectStore, path: str, status: os.stat_result) -> FileDigest | None:
+    """Hash the file, then give it the object's name as well; a store that has the object keeps its own."""
+    if status.st_mode & _EXECUTABLE:
+        return None
+    found = digest_file(path)
+    if objects.has(found.digest, found.signature.size):
+        return found
+    temporary = _temporary(objects)
+    try:
+        if not _tolerated(lambda: os.link(path, temporary, follow_symlinks=False)):
+            return None
+        if not _is_same(found.signature, os.lstat(temporary)):
+            raise ChangedWhileReadError(path)
+        if not _tolerated(lambda: os.chmod(temporary, 0o444)):  # somebody else's file
+            return None
+        _publish(objects, temporary, found)
+    finally:
+        _unlink(temporary)
+    after = os.lstat(path)
+    if not _is_same(found.signature, after):
+        raise objects.quarantine(found.digest)
+    return FileDigest(signature_of(after), found.xxh3, found.digest)
+
+
+def _adopt_behind_link(objects: ObjectStore, path: str, status: os.stat_result) -> FileDigest | None:
+    """Store the bytes, then replace the file by a symlink, whose text is the object's absolute path.
+
+    The file is given a second name first and is dropped only when it is seen, behind the link, to be what was stored;
+    a writer who came in between gets it back.
+    """
+    if status.st_mode & _EXECUTABLE:
+        return None
+    found = objects.add_file(path)
+    target = os.path.abspath(objects.path(found.digest))
+    if not os.path.isfile(target):  # it lies in a pack, where no link leads
+        return found
+    folder = os.path.dirname(path)
+    link, kept = (os.path.join(folder, f".gitml-{os.getpid()}-{next(_serial)}") for _ in range(2))
+    try:
+        os.symlink(target, link)
+        os.link(path, kept, follow_symlinks=False)
+        os.rename(link, path)
+        if not _is_same(found.signature, os.lstat(kept)):
+            raise ChangedWhileReadError(path)
+        os.unlink(kept)
+    finally:
+        _unlink(link)
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(kept, path)  # does nothing, and leaves both, while they are two names of one file
+            _unlink(kept)
+    return FileDigest(signature_of(os.lstat(path)), found.xxh3, found.digest)
+
+
+_WAYS: Mapping[str, Callable[[ObjectStore, str, os.stat_result], FileDigest | None]] = {
+    "reflink": _adopt_clone,
+    "hardlink": _adopt_name,
+    "symlink": _adopt_behind_link,
+}
+
+
+def _is_same(hashed: StatSignature, now: os.stat_result) -> bool:
+    """Tell whether a file is as it was when it was hashed; giving it a name or a mode changes its ctime."""
+    return (hashed.size, hashed.mtime_ns, hashed.inode) == signature_of(now)[:2] + signature_of(now)[3:4]
+
+
+def _temporary(objects: ObjectStore) -> str:
+    folder = os.path.join(objects.root, "tmp")
+    os.makedirs(folder, exist_ok=True)
+    return os.path.join(folder, f"{os.getpid()}-link{next(_serial)}-{os.urandom(4).hex()}")
+
+
+def _publish(objects: ObjectStore, temporary: str, found: FileDigest) -> None:
+    """Rename into place, unless the object is there already: other files may share its bytes."""
+    if objects.has(found.digest, found.signature.size):
+        return
+    target = objects.path(found.digest)
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    os.rename(temporary, target)
+
+
+def _tolerated(act: Callable[[], object]) -> bool:
+    try:
+        act()
+    except OSError as error:
+        if error.errno in _CANNOT:
+            return False
+        raise
+    return True
+
+
+def _unlink(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
