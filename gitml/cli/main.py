@@ -22,6 +22,7 @@ COMMANDS = {
     "demo": "write a complete working example",
     "repro": "bring steps up to date",
     "status": "show what is fresh, stale or unknown",
+    "add": "record raw data as a source",
     "why": "explain why a step is stale, part by part",
     "show": "show a step or a run: code found, card, log",
     "graph": "draw the pipeline as text, Mermaid or DOT",

@@ -1,0 +1,149 @@
+"""Pointers of sources in the worktree, and what stands at their paths.
+
+Crash story: whoever changes pointers holds `alone`, an flock that falls with the process. The order is blobs, trees,
+`info/exclude`, pointer: a kill leaves the old pointer or the new one, and data that a pointer names is never one
+`git add -A` from being committed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from gitml.engine.committed import CommittedFiles
+from gitml.manifest.pointerfile import (
+    FOLDER,
+    MAX_BYTES,
+    ConflictedPointerError,
+    PointerFileError,
+    decode_pointer,
+    encode_pointer,
+    pointer_path,
+)
+from gitml.model.path import is_within, parents
+from gitml.model.source import Pointer
+from gitml.store.claims import NoLocksError
+
+
+class Known(NamedTuple):
+    """The sources of a project at one moment.
+
+    `pointers`: by path, sorted. `conflicted`: by pointer file, the error of each that a merge left undecided.
+    `looked_at`: the folders and files that were read, relative to the project.
+    """
+
+    pointers: Mapping[str, Pointer]
+    conflicted: Mapping[str, ConflictedPointerError]
+    looked_at: tuple[str, ...]
+
+    def owner(self, path: str) -> Pointer | None:
+        """Give the source that a path is, or lies in."""
+        return next((self.pointers[p] for p in (path, *parents(path)) if p in self.pointers), None)
+
+    def below(self, folder: str) -> list[str]:
+        """Name the sources inside a folder, itself left out."""
+        return [path for path in self.pointers if path != folder and is_within(path, folder)]
+
+
+class Sources:
+    """The pointers of the project at `root`; `machine` is `$GIT_DIR/gitml`."""
+
+    def __init__(self, root: str, machine: str) -> None:
+        self._root = root
+        self._machine = machine
+        tmp = os.path.join(machine, "tmp")
+        self._files = CommittedFiles(root, tmp, noun="pointer", largest=MAX_BYTES, refusal=PointerFileError)
+
+    def known(self) -> Known:
+        """Read all pointers.
+
+        Raises:
+            PointerFileError: One is damaged, of a newer format, or lies behind a symlink. Conflicted ones are listed.
+        """
+        pointers: dict[str, Pointer] = {}
+        conflicted: dict[str, ConflictedPointerError] = {}
+        looked_at: list[str] = [*reversed(parents(FOLDER)), FOLDER]
+        for file in self._walk(looked_at):
+            try:
+                found = self._read(file)
+            except ConflictedPointerError as error:
+                conflicted[file] = error
+                continue
+            if found is not None:
+                pointers[found.path] = found
+        return Known(dict(sorted(pointers.items())), conflicted, tuple(looked_at))
+
+    def all(self) -> dict[str, Pointer]:
+        """Read all pointers, by path; raises as `known`, and also for a conflicted one."""
+        known = self.known()
+        for error in known.conflicted.values():
+            raise error
+        return dict(known.pointers)
+
+    def read(self, path: str) -> Pointer | None:
+        """Read one source's pointer; None when it has none; raises as `all`."""
+        return self._read(pointer_path(path))
+
+    def write(self, pointer: Pointer) -> None:
+        """Replace a source's pointer whole, without following a link."""
+        self._files.write(pointer_path(pointer.path), encode_pointer(pointer))
+
+    def remove(self, path: str) -> None:
+        """Delete a source's pointer, and the folders that held nothing else; none there is no error."""
+        file = pointer_path(path)
+        with contextlib.suppress(FileNotFoundError):
+            self._files.remove(file)
+        for folder in parents(file):
+            if folder == FOLDER or not self._removed(folder):
+                break
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other processes from changing pointers and what is ignored; held for moments only, never nested.
+
+        Raises:
+            NoLocksError: The file system has no flock.
+        """
+        os.makedirs(self._machine, exist_ok=True)
+        with open(os.path.join(self._machine, "sources.lock"), "ab") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX)
+            except OSError as error:
+                raise NoLocksError(self._machine) from error
+            yield
+
+    def _removed(self, folder: str) -> bool:
+        try:
+            os.rmdir(os.path.join(self._root, folder))
+        except OSError:  # not empty, or gone already
+            return False
+        return True
+
+    def _read(self, file: str) -> Pointer | None:
+        data = self._files.read(file)
+        return None if data is None else decode_pointer(file, data)
+
+    def _walk(self, looked_at: list[str]) -> Iterator[str]:
+        """Name the pointer files, noting folders and files that were met."""
+        waiting = [FOLDER]
+        while waiting:
+            folder = waiting.pop()
+            self._files.refuse_links(folder)
+            try:
+                with os.scandir(os.path.join(self._root, folder)) as members:
+                    found = [(f"{folder}/{member.name}", member.stat(follow_symlinks=False)) for member in members]
+            except FileNotFoundError:
+                continue
+            except NotADirectoryError:
+                raise PointerFileError(folder, "not a folder", "remove it") from None
+            for path, status in found:
+                if stat.S_ISDIR(status.st_mode):
+                    looked_at.append(path)
+                    waiting.append(path)
+                elif path.endswith(".json"):
+                    looked_at.append(path)
+                    yield path
