@@ -2,7 +2,11 @@
 
 Threads do not help there (measured: the stat of 100,000 files takes 0.23 s in one thread, 0.27 s in two, 0.13 s in two
 processes). A fork costs 2 ms and starts with all that is loaded; it is only done while the process has one thread,
-since a lock that another thread holds would stay locked in the child for ever.
+since a lock that another thread holds would stay locked in the child for ever. BLAKE3's own threads hold none while
+they wait, and a child hashes without them (`gitml.hashing.threads`).
+
+A child ends when its parent does: it looks for it before each item, and a pipe that nobody reads is an error. It holds
+what the parent held when it was forked, the lease of the cache among it, so that what it writes until then is safe.
 """
 
 from __future__ import annotations
@@ -13,20 +17,26 @@ import selectors
 import signal
 import struct
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
 Item = TypeVar("Item", contravariant=True)
 _T = TypeVar("_T")
 _FRAME = struct.Struct("=iI")
 _END = -1
+_FAILED = -2
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
+_LATEST = 0.05
+"""Seconds that a result may wait for more before it is sent, so that progress is seen."""
 
 
 class Worker(Protocol[Item]):
-    """Works on items one by one, in a process that it does not choose; what it gives back is bytes."""
+    """Works on items one by one, in a process that it does not choose; what it gives back is bytes (below 4 GiB)."""
 
     def one(self, item: Item) -> bytes:
-        """Work on one item; called again for the same item, in the first process, when a child did not finish it."""
+        """Work on one item; called again for the same item, in the first process, when a child did not finish."""
 
     def end(self) -> bytes:
         """Finish what the items of this process share (a pack that is being written)."""
@@ -40,43 +50,91 @@ def usable_cpus() -> int:
 def spread(items: Sequence[_T], worker: Callable[[], Worker[_T]], *, processes: int) -> Iterator[tuple[int, bytes]]:
     """Work on all items; gives `(index of the item, its bytes)` as they are done, and `(-1, bytes)` of each `end`.
 
-    `worker` is called once in each process. An item whose work fails in a child is worked on again in this process, so
-    that errors are raised here, as they are; so are the items that a child left undone.
+    `worker` is called once in each process that works. An item whose work fails in a child is worked on again in this
+    process, at once, so that errors are raised here, as they are. When a child does not come to its `end`, all its
+    items are worked on again, since what they share is lost: their indices may be given twice, and the later bytes
+    count. Leaving the generator ends the children.
     """
-    if processes < 2 or len(items) < 2 or threading.active_count() > 1:
-        yield from _alone(items, range(len(items)), worker())
+    processes = min(processes, len(items))
+    if processes < 2 or threading.active_count() > 1:
+        yield from _Own(items, worker).work(range(len(items)))
         return
+    own = _Own(items, worker)
     undone: list[int] = []
     with contextlib.ExitStack() as stack:
-        children = [
-            stack.enter_context(_Child(items, range(start, len(items), processes), worker))
-            for start in range(processes)
-        ]
-        yield from _messages(children)
+        children: list[_Child] = []
+        for start in range(processes):
+            share = range(start, len(items), processes)
+            try:
+                child = _Child(items, share, worker, others=[other.descriptor for other in children])
+            except BlockingIOError:  # no more processes are allowed here
+                undone.extend(share)
+                continue
+            children.append(stack.enter_context(child))
+        yield from _messages(children, own)
         for child in children:
             undone.extend(child.undone())
-    if undone:
-        yield from _alone(items, undone, worker())
+    if undone or own.started:
+        yield from own.work(undone)
 
 
-def _alone(items: Sequence[_T], indices: Sequence[int], worker: Worker[_T]) -> Iterator[tuple[int, bytes]]:
-    for index in indices:
-        yield index, worker.one(items[index])
-    yield _END, worker.end()
+class _Own:
+    """Work in this process; the worker is made when the first item needs it."""
+
+    def __init__(self, items: Sequence[_T], worker: Callable[[], Worker[_T]]) -> None:
+        self._items = items
+        self._make = worker
+        self._worker: Worker[_T] | None = None
+        self._done: set[int] = set()
+
+    @property
+    def started(self) -> bool:
+        return self._worker is not None
+
+    def one(self, index: int) -> tuple[int, bytes]:
+        if self._worker is None:
+            self._worker = self._make()
+        result = self._worker.one(self._items[index])
+        self._done.add(index)
+        return index, result
+
+    def work(self, indices: Iterable[int]) -> Iterator[tuple[int, bytes]]:
+        """Work on what was not done here before, and end."""
+        for index in indices:
+            if index not in self._done:
+                yield self.one(index)
+        if self._worker is None:
+            self._worker = self._make()
+        yield _END, self._worker.end()
 
 
 class _Child:
-    """A forked process that works on its share and sends framed bytes: index (or -1), length, bytes."""
+    """A forked process that works on its share and sends framed bytes: index (or -1, -2), length, bytes.
 
-    def __init__(self, items: Sequence[_T], indices: Sequence[int], worker: Callable[[], Worker[_T]]) -> None:
-        self._indices = list(indices)
+    `others`: descriptors of the pipes of children before it, which it must not keep open: a pipe whose reader died is
+    told to its writer only when nobody else could read it.
+    """
+
+    def __init__(
+        self, items: Sequence[_T], indices: Sequence[int], worker: Callable[[], Worker[_T]], *, others: Sequence[int]
+    ) -> None:
+        self._indices = indices
         self._done: set[int] = set()
         self._ended = False
         self._buffer = bytearray()
+        parent = os.getpid()
         self.descriptor, write = os.pipe()
-        self._pid = os.fork()
+        try:
+            self._pid = _fork()
+        except BaseException:
+            os.close(self.descriptor)
+            os.close(write)
+            raise
         if self._pid == 0:
-            _work(items, self._indices, worker, write)
+            with _exiting():
+                for descriptor in (self.descriptor, *others):
+                    os.close(descriptor)
+                _work(items, indices, worker, write, parent)
         os.close(write)
         os.set_blocking(self.descriptor, False)
 
@@ -88,7 +146,8 @@ class _Child:
         if kind is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGKILL)
-        os.waitpid(self._pid, 0)
+        with contextlib.suppress(ChildProcessError):  # where SIGCHLD is ignored, the system has reaped it
+            os.waitpid(self._pid, 0)
 
     def receive(self) -> tuple[bool, list[tuple[int, bytes]]]:
         """Read what has come; tells whether more may come."""
@@ -112,19 +171,58 @@ class _Child:
         return [index for index in self._indices if not self._ended or index not in self._done]
 
 
-def _work(items: Sequence[_T], indices: Sequence[int], worker: Callable[[], Worker[_T]], write: int) -> None:
-    """Be the child; never returns. Any failure ends it early: the parent then does the rest, and meets the failure."""
+def _fork() -> int:
+    """Fork; in the child, interrupts no longer reach what the parent had prepared for them.
+
+    They reach the whole process group: the parent answers, and ends its children. Held back while both are one, none
+    can be answered by the child in the parent's name.
+    """
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
     try:
-        # An interrupt reaches the whole process group: the parent answers it, and ends its children.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        mine = worker()
-        with open(write, "wb", buffering=1 << 16) as pipe:
-            for index in indices:
-                _send(pipe.write, index, mine.one(items[index]))
-            _send(pipe.write, _END, mine.end())
-            pipe.flush()
+        with warnings.catch_warnings():
+            # Python counts BLAKE3's threads too, which the child does without.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pid = os.fork()
+        if pid == 0:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+    return pid
+
+
+@contextlib.contextmanager
+def _exiting() -> Iterator[None]:
+    """End the process with the block, also when it fails: the parent does the rest then, and meets the failure.
+
+    `os._exit` runs nothing that the parent has prepared for its own end: no handler, and no second flush of its output.
+    """
+    try:
+        yield
     finally:
         os._exit(0)
+
+
+def _work(
+    items: Sequence[_T], indices: Sequence[int], worker: Callable[[], Worker[_T]], write: int, parent: int
+) -> None:
+    """Work on a share in a child, and send what comes of it while the parent lives."""
+    with open(write, "wb", buffering=1 << 16) as pipe:
+        mine = worker()
+        sent = time.monotonic()
+        for index in indices:
+            if os.getppid() != parent:
+                return
+            try:
+                result = mine.one(items[index])
+            except BaseException:
+                _send(pipe.write, _FAILED, _FRAME.pack(index, 0))
+                raise
+            _send(pipe.write, index, result)
+            if time.monotonic() - sent > _LATEST:
+                pipe.flush()
+                sent = time.monotonic()
+        _send(pipe.write, _END, mine.end())
 
 
 def _send(write: Callable[[bytes], object], index: int, data: bytes) -> None:
@@ -132,13 +230,14 @@ def _send(write: Callable[[bytes], object], index: int, data: bytes) -> None:
     write(data)
 
 
-def _messages(children: Sequence[_Child]) -> Iterator[tuple[int, bytes]]:
+def _messages(children: Sequence[_Child], own: _Own) -> Iterator[tuple[int, bytes]]:
     with selectors.DefaultSelector() as selector:
         for child in children:
             selector.register(child.descriptor, selectors.EVENT_READ, child)
         while selector.get_map():
             for key, _ in selector.select():
                 more, found = key.data.receive()
-                yield from found
+                for index, data in found:
+                    yield own.one(_FRAME.unpack(data)[0]) if index == _FAILED else (index, data)
                 if not more:
                     selector.unregister(key.fd)
