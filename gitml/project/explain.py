@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gitml.engine.code import Discovery, Imported
 from gitml.engine.decide import staleness
-from gitml.engine.gitform import WorktreeGit
-from gitml.engine.judge import Judge, Judgement
+from gitml.engine.judge import Judgement
 from gitml.engine.reasons import compare_parts
-from gitml.engine.sinks import DigestSink
-from gitml.hashing.file import digest_bytes
-from gitml.hashing.tree import walk
 from gitml.model.decision import OutputChanged, PartAdded, PartChanged, Reason
 from gitml.model.digest import Digest
 from gitml.model.lock import LockEntry
 from gitml.model.run import Run
-from gitml.model.tree import Kind, TreeEntry, decode_tree
+from gitml.model.tree import Kind
 from gitml.project.examine import Examined, examine
 from gitml.project.project import Project
 from gitml.project.row import Row
 from gitml.project.status import row_of
-from gitml.project.treediff import FolderChanges, Members, compare_folders
-from gitml.store.checkout import members
-from gitml.store.store import Store
+from gitml.project.treediff import FolderChanges
+from gitml.project.trees import Trees
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,7 +79,7 @@ def explain(project: Project, names: Sequence[str]) -> list[Explanation]:
 
 def _explain(project: Project, examined: Examined, step_id: str, runs: Sequence[Run]) -> Explanation:
     judgement = examined.judgements[step_id]
-    trees = _Trees(project, examined.judge)
+    trees = Trees(project, examined.judge.look)
     reasons = staleness(judgement.observation.step, judgement.facts)
     row = row_of(step_id, judgement, {})
     return Explanation(
@@ -108,7 +102,7 @@ def _recorded(lock: LockEntry | None, runs: Sequence[Run]) -> Run | None:
     return max(candidates, key=lambda run: (run.outputs == lock.outputs, run.id), default=None)
 
 
-def _nearest(judgement: Judgement, runs: Sequence[Run], trees: _Trees) -> Nearest | None:
+def _nearest(judgement: Judgement, runs: Sequence[Run], trees: Trees) -> Nearest | None:
     """Choose among the runs of the step's family; a tie goes to the newest."""
     step, after = judgement.observation.step, judgement.facts.recipe.parts
     partial = bool(judgement.facts.unsettled or judgement.facts.missing)
@@ -130,7 +124,7 @@ def _comparable(before: Mapping[str, object], after: Mapping[str, object], *, pa
     return {name: value for name, value in before.items() if name in after or not name.startswith("input:")}
 
 
-def _detail(reason: Reason, judgement: Judgement, trees: _Trees) -> Detail:
+def _detail(reason: Reason, judgement: Judgement, trees: Trees) -> Detail:
     discovery = judgement.observation.discovery
     if isinstance(reason, (PartChanged, PartAdded)) and reason.part.startswith("code:"):
         return Detail(reason=reason, via=chain(discovery, reason.part.removeprefix("code:")))
@@ -169,46 +163,3 @@ def _folder(part: object) -> Digest | None:
     if not isinstance(entry, dict) or entry.get("mode") != Kind.DIRECTORY.value:
         return None
     return Digest.parse(entry.get("digest"))
-
-
-class _Trees:
-    """Tree objects of folders: those that runs have stored, and those of the worktree, made while walking it."""
-
-    def __init__(self, project: Project, judge: Judge) -> None:
-        self._store: Store = project.store
-        self._cache = project.cache
-        self._root = judge.world.root
-        self._git = WorktreeGit(judge.look.held, judge.world.root)
-
-    def compare(self, path: str, before: Digest, after: Digest) -> FolderChanges | None:
-        """Compare a folder input with what an earlier run has read."""
-        real = os.path.relpath(os.path.realpath(os.path.join(self._root, path)), self._root)
-        present, _ = self._walk(real, keep_junk=False)
-        return compare_folders(before, after, self._stored, self._either(present))
-
-    def compare_output(self, path: str, before: Digest) -> FolderChanges | None:
-        """Compare a folder that a step wrote with what stands there now."""
-        present, after = self._walk(path, keep_junk=True)
-        return None if after is None else compare_folders(before, after, self._stored, self._either(present))
-
-    def _walk(self, path: str, *, keep_junk: bool) -> tuple[dict[Digest, bytes], Digest | None]:
-        trees: dict[Digest, bytes] = {}
-
-        def note(data: bytes) -> Digest:
-            digest = digest_bytes(data)
-            trees[digest] = data
-            return digest
-
-        sink = DigestSink(git=self._git, cache=self._cache, witness={}, tree=note, keep_junk=keep_junk)
-        entry = walk(self._root, path, sink)
-        return trees, entry.digest if entry is not None and entry.kind is Kind.DIRECTORY else None
-
-    def _stored(self, digest: Digest) -> Sequence[TreeEntry]:
-        return members(self._store.objects, digest)
-
-    def _either(self, present: Mapping[Digest, bytes]) -> Members:
-        def read(digest: Digest) -> Sequence[TreeEntry]:
-            data = present.get(digest)
-            return decode_tree(data) if data is not None else self._stored(digest)
-
-        return read
