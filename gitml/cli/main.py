@@ -30,6 +30,7 @@ COMMANDS = {
     "runs": "list the runs that are known here",
     "checkout": "make the worktree match what is recorded",
     "accept": "let outputs stand for a new key",
+    "verify": "prove the cache whole",
     "completion": "print the shell's completion script",
 }
 """Every command with its line of help, so that `gitml --help` loads none of them."""
