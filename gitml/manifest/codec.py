@@ -1,12 +1,13 @@
 """A compiled pipeline as JSON data, small and quick to read back: it is kept so that a no-op compiles nothing.
 
-    [CODEC, files, roots, environment, params, packages, upstream, order, commons, steps]
+    [CODEC, files, roots, environment, params, packages, upstream, order, commons, steps, sources]
 
     common  what instances of a family, and often all steps, share: a row of the other fields
     step    [id, name, instance, matrix, commands, inputs, outputs, after, description, number of its common]
     command a string for the shell, or a list of words
     output  a path, or [path, role], where all else is as by default, or a row of all fields
     code    a path, or [path, true] where it is exact
+    source  [path, url, [[algorithm, hex digits], …]]
 
 `upstream` and `order` name steps by number. Parameter values are written as `gitml.model.value` writes them. A change
 of anything here, or of the meaning of a field, raises `CODEC`; what has another number is compiled anew.
@@ -20,10 +21,11 @@ from typing import Any, TypeVar
 
 from gitml.model import value
 from gitml.model.pipeline import Pipeline
+from gitml.model.source import SourceDeclaration
 from gitml.model.step import Code, Command, Output, Resources, Role, Step
 from gitml.model.value import Value
 
-CODEC = 1
+CODEC = 2
 
 T = TypeVar("T")
 
@@ -47,6 +49,7 @@ def to_json(pipeline: Pipeline) -> object:
         {str(numbers[step_id]): [numbers[other] for other in ids] for step_id, ids in pipeline.order.items()},
         [json.loads(text) for text in commons],
         steps,
+        [[source.path, source.url, source.expected] for source in pipeline.sources.values()],
     ]
 
 
@@ -56,7 +59,7 @@ def from_json(data: object) -> Pipeline:
     Raises:
         ValueError: It is of another version, or damaged.
     """
-    if not isinstance(data, list) or len(data) != 10 or data[0] != CODEC:
+    if not isinstance(data, list) or len(data) != 11 or data[0] != CODEC:
         raise ValueError("not a compiled pipeline of this version")
     try:
         return _pipeline(data)
@@ -65,7 +68,7 @@ def from_json(data: object) -> Pipeline:
 
 
 def _pipeline(data: Sequence[Any]) -> Pipeline:
-    _, files, roots, environment, params, packages, upstream, order, commons, rows = data
+    _, files, roots, environment, params, packages, upstream, order, commons, rows, sources = data
     shared = [_read_common(row) for row in commons]
     steps = {row[0]: _read_step(row, shared) for row in rows}
     ids = list(steps)
@@ -78,6 +81,7 @@ def _pipeline(data: Sequence[Any]) -> Pipeline:
         roots=tuple(roots),
         environment=environment,
         packages=_table(packages),
+        sources={row[0]: _read_source(row) for row in sources},
     )
 
 
@@ -204,6 +208,11 @@ def _read_output(row: Any) -> Output:
         return _make_output((row, Role.OUTPUT, False, True, False, True, None))
     path, role, *rest = row
     return _make_output((path, _ROLES[role], *(rest or (False, True, False, True, None))))
+
+
+def _read_source(row: Sequence[Any]) -> SourceDeclaration:
+    path, url, expected = row
+    return SourceDeclaration(path=path, url=url, expected=tuple([(name, digits) for name, digits in expected]))
 
 
 def _table(data: object) -> Mapping[str, Value]:

@@ -19,6 +19,7 @@ from gitml.manifest.kinds import (
     TEXTS,
     VARIABLES,
     VERSION,
+    hex_digest,
     listing,
     optional,
 )
@@ -357,6 +358,45 @@ STEP = Table(
     ),
 )
 
+# [source."PATH"]
+
+URL = Key(
+    name="url",
+    kind=FILLED,
+    default="",
+    doc="Where it is published: `https://…`, `s3://…`, `gs://…`, `az://…`, `hf://…` or another that fsspec knows. "
+    "`${{ params.… }}` may stand in it; users and passwords may not.",
+    example='"https://example.org/raw.csv"',
+    required=True,
+)
+SOURCE_BLAKE3 = Key(
+    name="blake3",
+    kind=optional(hex_digest("blake3", 64)),
+    default=None,
+    doc="The digest that the downloaded file must have, as `b3sum` prints it.",
+    example='"af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"',
+)
+SOURCE_SHA256 = Key(
+    name="sha256",
+    kind=optional(hex_digest("sha256", 64)),
+    default=None,
+    doc="The same, as `sha256sum` prints it.",
+    example='"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"',
+)
+SOURCE_MD5 = Key(
+    name="md5",
+    kind=optional(hex_digest("md5", 32)),
+    default=None,
+    doc="The same, as `md5sum` prints it; it finds a broken download, but anyone can make two files that share one.",
+    example='"d41d8cd98f00b204e9800998ecf8427e"',
+)
+SOURCE = Table(
+    heading='[source."PATH"]',
+    doc="Raw data that is published somewhere: `gitml update` downloads it to PATH, and so does `gitml repro` where a "
+    "step needs it and it was never fetched. What came is recorded in `.gitml/sources/`.",
+    keys=(URL, SOURCE_BLAKE3, SOURCE_SHA256, SOURCE_MD5),
+)
+
 # the whole
 
 
@@ -387,8 +427,15 @@ STEPS_TABLE = Key(
     doc="The steps, by name.",
     example='{ hello = { run = "echo hello" } }',
 )
+SOURCES_TABLE = Key(
+    name="source",
+    kind=Kind("tables", {"type": "object", "additionalProperties": SOURCE.schema()}, _table),
+    default={},
+    doc="Data that is downloaded, by path.",
+    example='{ "raw.csv" = { url = "https://example.org/raw.csv" } }',
+)
 MANIFEST = Table(
     heading="Tables",
     doc="`gitml.toml`, or the tables below `[tool.gitml]` in `pyproject.toml`.",
-    keys=(PROJECT_TABLE, PARAMS_TABLE, STEPS_TABLE),
+    keys=(PROJECT_TABLE, PARAMS_TABLE, SOURCES_TABLE, STEPS_TABLE),
 )

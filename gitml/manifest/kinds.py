@@ -104,6 +104,20 @@ def _version(value: object) -> str:
     return text
 
 
+def hex_digest(algorithm: str, digits: int) -> Kind[str]:
+    """Make the kind of digests as publishers print them, also with `algorithm:` before; they become lower case."""
+    form = re.compile(rf"(?:{algorithm}:)?([0-9A-Fa-f]{{{digits}}})", re.ASCII)
+
+    def read(value: object) -> str:
+        match = form.fullmatch(_text(value).strip())
+        if not match:
+            raise wrong(f"this is not a {algorithm} digest", f"it has {digits} hexadecimal digits")
+        return match[1].lower()
+
+    schema = {"type": "string", "pattern": rf"^\s*({algorithm}:)?[0-9A-Fa-f]{{{digits}}}\s*$"}
+    return Kind("hexadecimal digits", schema, read)
+
+
 def listing(of: Kind[T], name: str) -> Kind[tuple[T, ...]]:
     """Make the kind of lists of a kind; every element is looked at, however many are wrong."""
 

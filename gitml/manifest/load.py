@@ -11,6 +11,7 @@ from gitml.manifest import keys
 from gitml.manifest.graph import connect
 from gitml.manifest.params import SUFFIXES, merge, parse, too_deep
 from gitml.manifest.problems import Fault, ManifestError, Source, nearest, refuse
+from gitml.manifest.sources import read_sources, refuse_overlaps
 from gitml.manifest.steps import Instance, read_steps
 from gitml.manifest.table import Reader
 from gitml.manifest.text import MAX_BYTES, decode, parse_toml
@@ -47,6 +48,8 @@ def load(read: Read) -> Pipeline:
     _check_version(source, project.get(keys.MIN_VERSION))
     params, files = _params(read, source, root, project)
     instances = read_steps(steps := root.get(keys.STEPS_TABLE), params, faults)
+    sources = read_sources(root.get(keys.SOURCES_TABLE), params, faults)
+    refuse_overlaps(sources, instances, faults)
     graph = connect(instances, tuple(steps), faults)
     roots = [_checked(project, ("roots", i), text) for i, text in enumerate(project.get(keys.ROOTS))]
     environment, packages = _packages(read, project, instances, faults)
@@ -61,6 +64,7 @@ def load(read: Read) -> Pipeline:
         roots=tuple(root for root in roots if root),
         environment=environment,
         packages=packages,
+        sources={declared.source.path: declared.source for declared in sources},
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gitml.errors import UsageError
@@ -52,7 +52,8 @@ class Fault:
     """A mistake before anyone has looked up where it stands.
 
     `path` leads to the key, or to the list element when it ends in a number. `value` asks for the value instead of
-    the key; `within` for the first place inside the value where this text stands.
+    the key; `within` for the first place inside the value where this text stands. `secret`: the line may not be
+    shown, also not for another mistake on it.
     """
 
     path: Path
@@ -60,6 +61,7 @@ class Fault:
     hint: str | None = None
     value: bool = False
     within: str | None = None
+    secret: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,8 +98,10 @@ def refuse(source: Source, faults: Iterable[Fault]) -> None:
     Raises:
         ManifestError: There is at least one fault.
     """
-    problems = {source.problem(fault) for fault in faults}
-    if problems:
+    found = {source.problem(fault): fault.secret for fault in faults}
+    if found:
+        hidden = {problem.line for problem, secret in found.items() if secret}
+        problems = [replace(problem, text="") if problem.line in hidden else problem for problem in found]
         raise ManifestError(sorted(problems, key=lambda p: (p.line, p.column, p.message)))
 
 

@@ -25,7 +25,7 @@ An expression is a dotted name: `${{ params.train.lr }}`, `${{ matrix.fold }}`, 
 
 | name | is | may stand in |
 |---|---|---|
-| `params` | the parameters of `[params]` and the parameter files | commands and paths |
+| `params` | the parameters of `[params]` and the parameter files | commands, paths and the `url` of a source |
 | `matrix` | the values of the instance | commands and paths |
 | `step.name`, `step.id` | `train`, `train@fold=0` | commands and paths |
 | `inputs`, `outputs` | the declared paths as the command sees them, from its `cwd` | commands |
@@ -59,7 +59,7 @@ an output whose name has a suffix counts as a file, any other as a folder that a
 
 def render() -> str:
     """Write the page."""
-    tables = (keys.MANIFEST, keys.PROJECT, keys.STEP, keys.OUTPUT, keys.CODE, keys.RESOURCES_TABLE)
+    tables = (keys.MANIFEST, keys.PROJECT, keys.SOURCE, keys.STEP, keys.OUTPUT, keys.CODE, keys.RESOURCES_TABLE)
     return "\n".join([_HEAD, *(_section(table) for table in tables), _TAIL])
 
 

@@ -107,10 +107,6 @@ def test_a_later_version_is_told_before_anything_else():
     assert told("[project]\nmin_version = 3\n")[2] == "expected a string, found an integer"
 
 
-def test_sources_are_not_declared_here():
-    assert told("[source.raw]\npath = 'x'\n")[2] == "unknown key 'source'"
-
-
 def test_roots():
     assert compiled("").roots == (".", "src")
     assert compiled("[project]\nroots = ['lib/']\n").roots == ("lib",)
@@ -120,6 +116,9 @@ def test_roots():
 # the compiled form
 
 EVERYTHING = """
+[source."raw/a.csv"]
+url = "https://example.org/a.csv"
+md5 = "d41d8cd98f00b204e9800998ecf8427e"
 [project]
 params = ["p.json"]
 environment = "requirements.txt"
@@ -175,7 +174,7 @@ def test_compiling_twice_gives_the_same():
     assert everything().files == ("gitml.toml", "p.json", "requirements.txt")
 
 
-@pytest.mark.parametrize("spoil", [lambda d: d[:-1], lambda d: [0, *d[1:]], lambda d: [*d[:9], [[1]]], lambda d: {}])
+@pytest.mark.parametrize("spoil", [lambda d: d[:-1], lambda d: [0, *d[1:]], lambda d: [*d[:9], [[1]], d[10]], lambda d: {}])
 def test_a_damaged_compiled_form_is_refused(spoil):
     with pytest.raises(ValueError, match="compiled pipeline"):
         codec.from_json(spoil(codec.to_json(everything())))

@@ -12,7 +12,7 @@ from gitml.manifest.problems import ManifestError
 from tests.unit.manifest_project import compiled
 
 ROOT = Path(__file__).parents[2]
-TABLES = (keys.MANIFEST, keys.PROJECT, keys.STEP, keys.OUTPUT, keys.CODE, keys.RESOURCES_TABLE)
+TABLES = (keys.MANIFEST, keys.PROJECT, keys.SOURCE, keys.STEP, keys.OUTPUT, keys.CODE, keys.RESOURCES_TABLE)
 REWRITE = "run: python -m tests.unit.test_manifest_reference"
 PAGE = ROOT / "docs" / "reference.md"
 SCHEMA = ROOT / "gitml" / "manifest" / "gitml.schema.json"
