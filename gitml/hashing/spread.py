@@ -29,7 +29,7 @@ _END = -1
 _FAILED = -2
 _INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 _LATEST = 0.05
-"""Seconds that a result may wait for more before it is sent, so that progress is seen."""
+"""Seconds after which results are sent, small as they may be, so that progress is seen."""
 
 
 class Worker(Protocol[Item]):
