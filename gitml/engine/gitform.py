@@ -13,6 +13,7 @@ from gitml.git.submodule import clean_commit, worktree_paths
 from gitml.hashing.file import StatSignature, digest_bytes, signature_of
 from gitml.hashing.tree import kind_of
 from gitml.model.digest import Digest
+from gitml.model.path import is_within
 from gitml.model.tree import Kind
 
 _IN_ONE_BATCH = 1 << 20
@@ -38,6 +39,10 @@ class WorktreeGit:
     def holds(self, path: str) -> bool:
         """Tell whether Git tracks the file."""
         return path in self._held.tracked
+
+    def holds_below(self, path: str) -> bool:
+        """Tell whether Git tracks something below a folder, or holds another repository there."""
+        return self._held.is_dir(path) or any(is_within(one, path) for one in self._held.submodules)
 
     def kind(self, path: str, status: os.stat_result) -> Kind:
         """Give the index's kind where `core.fileMode` is off, else the disk's."""

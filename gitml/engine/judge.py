@@ -8,9 +8,8 @@ from typing import NamedTuple
 
 from gitml.engine.decide import Facts, OutputState, decide
 from gitml.engine.observe import Observation
-from gitml.engine.view import Witness
+from gitml.engine.view import Witness, Witnessed
 from gitml.engine.world import Look, World
-from gitml.hashing.file import StatSignature
 from gitml.manifest.lockfile import lock_path
 from gitml.model.decision import Decision
 from gitml.model.lock import LockEntry
@@ -24,7 +23,7 @@ class Judgement(NamedTuple):
     observation: Observation
     facts: Facts
     decision: Decision
-    witness: Mapping[str, StatSignature | None]
+    witness: Witnessed
     renamed_from: str | None = None
     conflicted: bool = False
 

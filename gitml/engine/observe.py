@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from gitml.engine.discover import Discoverer, Discovery
-from gitml.engine.view import Seen, View, Witness
-from gitml.hashing.file import StatSignature, digest_bytes
+from gitml.engine.view import Seen, View, Witness, Witnessed
+from gitml.hashing.file import digest_bytes
 from gitml.hashing.key import key_of
 from gitml.model.digest import Digest
 from gitml.model.path import is_glob, is_within
@@ -32,7 +32,7 @@ class Observation(NamedTuple):
     missing: tuple[str, ...]
     unsettled: tuple[str, ...]
     discovery: Discovery
-    witness: Mapping[str, StatSignature | None]
+    witness: Witnessed
 
 
 class Observer:

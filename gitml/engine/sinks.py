@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Callable
 from typing import Protocol
 
-from gitml.engine.view import Witness
+from gitml.engine.view import Below, Witness
 from gitml.hashing.file import digest_bytes, signature_of
+from gitml.hashing.folderrow import tree_of
+from gitml.hashing.intake import Digesting
+from gitml.hashing.meter import SILENT
+from gitml.hashing.scan import Scan, Scanner, Scans, Want, links_in
 from gitml.hashing.statcache import StatCache
 from gitml.hashing.tree import kind_of
 from gitml.model.digest import Digest
@@ -29,6 +34,9 @@ class GitForm(Protocol):
 
     def kind(self, path: str, status: os.stat_result) -> Kind:
         """Give a file's kind: the index's where the file system has no executable bit."""
+
+    def holds_below(self, path: str) -> bool:
+        """Tell whether Git tracks something below a folder."""
 
     def commit_of(self, path: str, witness: Witness) -> Digest | None:
         """Give what names the commit of a submodule, if what lies at the path is a clean checkout of one."""
@@ -53,13 +61,17 @@ class DigestSink:
         cache: StatCache,
         witness: Witness,
         tree: Callable[[bytes], Digest] = digest_bytes,
+        has_tree: Callable[[Digest], bool] = lambda digest: False,
         keep_junk: bool = False,
+        scans: Scans | None = None,
     ) -> None:
         self._git = git
         self._cache = cache
         self._witness = witness
         self._tree = tree
+        self._has_tree = has_tree
         self._keep_junk = keep_junk
+        self._scans = scans
         self.links: dict[str, bytes] = {}
 
     def skips(self, path: str) -> bool:
@@ -69,7 +81,44 @@ class DigestSink:
     def whole(self, path: str) -> Entry | None:
         """Take a clean submodule by its commit; one that is not is a folder like any other."""
         commit = self._git.commit_of(path, self._witness)
-        return None if commit is None else Entry(Kind.DIRECTORY, commit, 0, 0)
+        if commit is not None:
+            return Entry(Kind.DIRECTORY, commit, 0, 0)
+        return None if self._git.holds_below(path) else self._scanned(path)
+
+    def _scanned(self, path: str) -> Entry | None:
+        """Take a folder that Git has no part in by what is remembered of it; None where nothing can be remembered."""
+        scan = None if self._scans is None else self._scans.find(path)
+        if scan is None:
+            want = Want(intake=self._intake, meter=SILENT, is_junk=None if self._keep_junk else is_junk)
+            scan = Scanner(self._cache.folders, want).scan(path)
+        if self._tree is not digest_bytes and not self._has_tree(scan.entry.digest) and not self._give_trees(scan):
+            return None
+        if self._scans is not None:
+            self._scans.add(path, scan)
+        self._witness[path] = Below(scan.rows, scan.young)
+        if scan.has_links:
+            self._note_links(scan)
+        return scan.entry
+
+    def _intake(self) -> Digesting:
+        return Digesting(self._cache.folders.linked)
+
+    def _give_trees(self, scan: Scan) -> bool:
+        """Hand over every tree object, those of inner folders first; tells whether that could be done."""
+        for path in sorted(scan.rows, reverse=True):
+            contents = self._cache.folders.contents(path, scan.rows[path])
+            if contents is None:
+                return False
+            self._tree(tree_of(scan.rows[path], contents))
+        return True
+
+    def _note_links(self, scan: Scan) -> None:
+        root = self._cache.folders.root
+        for path, name in links_in(scan):
+            full = os.path.join(root, path, os.fsdecode(name))
+            text = os.readlink(os.fsencode(full))
+            if self._cache.folders.linked(text) is None:
+                self.links[posixpath.normpath(f"{path}/{os.fsdecode(name)}")] = text
 
     def file(self, path: str, status: os.stat_result) -> Entry:
         """Digest a file in the form that Git stores, where Git holds it."""

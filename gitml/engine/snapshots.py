@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
+from gitml.engine.view import Stood, Witnessed
 from gitml.git.head import head
 from gitml.git.index import HeldFiles
 from gitml.git.snapshot import snapshot
@@ -32,7 +33,7 @@ class Snapshots:
         self._taken_ns = 0
         self._included: set[str] = set()
 
-    def take(self, witness: Mapping[str, StatSignature | None], code: Iterable[str]) -> tuple[str, str | None]:
+    def take(self, witness: Witnessed, code: Iterable[str]) -> tuple[str, str | None]:
         """Give the commit's id and the branch; `code` names the files to include where Git does not track them."""
         with self._guard:
             untracked = {
@@ -47,7 +48,7 @@ class Snapshots:
                 self._taken_ns = taken_ns
             return self._oid, head(self.held.git).branch
 
-    def _is_good(self, used: Iterable[StatSignature | None], untracked: set[str]) -> bool:
+    def _is_good(self, used: Iterable[Stood], untracked: set[str]) -> bool:
         if not self._oid or time.time_ns() - self._taken_ns > _GOOD_FOR_NS or not untracked <= self._included:
             return False
-        return all(stat is not None and stat.ctime_ns < self._taken_ns for stat in used)
+        return all(isinstance(stat, StatSignature) and stat.ctime_ns < self._taken_ns for stat in used)

@@ -11,10 +11,12 @@ import contextlib
 import fcntl
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from enum import Enum
 from typing import NamedTuple
 
 from gitml.engine.committed import CommittedFiles
+from gitml.engine.view import View, Witness
 from gitml.manifest.pointerfile import (
     FOLDER,
     MAX_BYTES,
@@ -26,7 +28,25 @@ from gitml.manifest.pointerfile import (
 )
 from gitml.model.path import is_within, parents
 from gitml.model.source import Pointer
+from gitml.model.tree import Entry
 from gitml.store.claims import NoLocksError
+
+
+class SourceState(str, Enum):
+    """How what stands at a source's path compares with its pointer. The values are those of reports."""
+
+    CLEAN = "clean"
+    CHANGED = "changed"
+    MISSING = "missing"
+
+
+def compare(pointer: Pointer, view: View, witness: Witness) -> tuple[SourceState, Entry | None]:
+    """Compare a source with its pointer; gives what stands there as well."""
+    seen = view.seen(pointer.path, witness)
+    if seen is None:
+        return SourceState.MISSING, None
+    same = (seen.entry.kind, seen.entry.digest) == (pointer.entry.kind, pointer.entry.digest)
+    return SourceState.CLEAN if same else SourceState.CHANGED, seen.entry
 
 
 class Known(NamedTuple):
@@ -40,9 +60,20 @@ class Known(NamedTuple):
     conflicted: Mapping[str, ConflictedPointerError]
     looked_at: tuple[str, ...]
 
-    def owner(self, path: str) -> Pointer | None:
-        """Give the source that a path is, or lies in."""
-        return next((self.pointers[p] for p in (path, *parents(path)) if p in self.pointers), None)
+    def owner(self, path: str) -> str | None:
+        """Name the source that a path is, or lies in; a conflicted one counts."""
+        ways = (path, *parents(path))
+        return next((one for one in ways if one in self.pointers or pointer_path(one) in self.conflicted), None)
+
+    def refuse_conflicts(self, resolved: Iterable[str] = ()) -> None:
+        """Raise the error of the first conflicted pointer that is not the one of a path in `resolved`.
+
+        What such a pointer is about cannot be told, so nothing may be done that would forget it.
+        """
+        files = {pointer_path(path) for path in resolved}
+        for file, error in self.conflicted.items():
+            if file not in files:
+                raise error
 
     def below(self, folder: str) -> list[str]:
         """Name the sources inside a folder, itself left out."""
@@ -80,8 +111,7 @@ class Sources:
     def all(self) -> dict[str, Pointer]:
         """Read all pointers, by path; raises as `known`, and also for a conflicted one."""
         known = self.known()
-        for error in known.conflicted.values():
-            raise error
+        known.refuse_conflicts()
         return dict(known.pointers)
 
     def read(self, path: str) -> Pointer | None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from gitml.engine.links import follow, is_outside, leads_to
 from gitml.engine.sinks import DigestSink, GitForm, is_junk
-from gitml.engine.view import Seen, Witness
+from gitml.engine.view import Below, Seen, Witness, Witnessed
 from gitml.git.index import HeldFiles
 from gitml.git.submodule import files_of
 from gitml.hashing.file import digest_bytes, signature_of
 from gitml.hashing.pysource import ANALYSIS_VERSION, PySource, analyse
+from gitml.hashing.scan import Scans
 from gitml.hashing.statcache import StatCache
 from gitml.hashing.state import StateDatabase
 from gitml.hashing.tree import walk
@@ -22,6 +23,7 @@ from gitml.model.digest import Digest
 from gitml.model.glob import compile_glob, compile_holder
 from gitml.model.path import GLOB_CHARACTERS, is_glob, is_within
 from gitml.model.tree import Entry, Kind
+from gitml.store.objects import ObjectStore
 
 _MEMO = f"pysource/{ANALYSIS_VERSION}"
 
@@ -29,8 +31,8 @@ _MEMO = f"pysource/{ANALYSIS_VERSION}"
 class WorktreeView:
     """Files as they lie on disk below `root`.
 
-    `store_tree` is given each tree object of a folder input; it stores them, so that `why` can later name the
-    file that changed.
+    `objects` is given each tree object of a folder input, so that `why` can later name the file that changed. Without
+    it nobody acts while the view is used, and what it has seen of a folder is not looked at again.
     """
 
     def __init__(
@@ -41,13 +43,14 @@ class WorktreeView:
         git: GitForm,
         cache: StatCache,
         database: StateDatabase,
-        store_tree: Callable[[bytes], Digest] | None = None,
+        objects: ObjectStore | None = None,
     ) -> None:
         self.root = root
         self._held = held
         self._git = git
         self._cache = cache
-        self._tree = store_tree or digest_bytes
+        self._objects = objects
+        self._scans = Scans() if objects is None else None
         self._sources = SourceMemo(database)
         self._adds: dict[str, bool] = {}
         self._inner: dict[str, frozenset[str]] = {}
@@ -59,7 +62,7 @@ class WorktreeView:
             commit = self._git.commit_of(submodule, witness)
             if commit is not None:
                 return Seen(entry=Entry(Kind.DIRECTORY, commit, 0, 0))
-        sink = DigestSink(git=self._git, cache=self._cache, witness=witness, tree=self._tree)
+        sink = self._sink(witness)
         entry = walk(self.root, path, sink)
         if entry is None:
             witness[path] = None
@@ -186,10 +189,13 @@ class WorktreeView:
                 if step not in witness:
                     self.stat(step, witness)
 
-    def changed(self, witness: Mapping[str, object]) -> list[str]:
+    def changed(self, witness: Witnessed) -> list[str]:
         """Name the paths whose stat is no longer what a witness says, in its order."""
         changed = []
         for path, before in witness.items():
+            if isinstance(before, Below):
+                changed += self._cache.folders.changed(before.rows)
+                continue
             try:
                 now = signature_of(os.lstat(os.path.join(self.root, path)))
             except (FileNotFoundError, NotADirectoryError):
@@ -213,8 +219,13 @@ class WorktreeView:
         self.stat(path, witness)
         if way.end is None:
             return None
-        sink = DigestSink(git=self._git, cache=self._cache, witness=witness, tree=self._tree)
-        return walk(self.root, way.end, sink)
+        return walk(self.root, way.end, self._sink(witness))
+
+    def _sink(self, witness: Witness) -> DigestSink:
+        if self._objects is None:
+            return DigestSink(git=self._git, cache=self._cache, witness=witness, scans=self._scans)
+        tree, has_tree = self._objects.add_bytes, self._objects.has
+        return DigestSink(git=self._git, cache=self._cache, witness=witness, tree=tree, has_tree=has_tree)
 
     def _members(self, folder: str, witness: Witness) -> list[tuple[str, os.stat_result]]:
         full = os.path.join(self.root, folder)

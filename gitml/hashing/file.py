@@ -11,6 +11,7 @@ import xxhash
 from blake3 import blake3
 
 from gitml.errors import GitmlError
+from gitml.hashing.threads import hash_threads
 from gitml.model.digest import Digest
 
 BUFFER = 1 << 20
@@ -84,20 +85,35 @@ def fast_digest_file(path: str) -> tuple[StatSignature, bytes]:
     return _read_steadily(path, _fast)
 
 
+def digest_open(descriptor: int, path: str) -> FileDigest:
+    """Hash a file that is open at its start; `path` is for messages. Raises as `digest_file`."""
+    signature, (xxh3, digest) = _read_steadily_open(descriptor, path, _both)
+    return FileDigest(signature, xxh3, digest)
+
+
+def fast_digest_open(descriptor: int, path: str) -> tuple[StatSignature, bytes]:
+    """Take xxh3-128 alone of a file that is open at its start; raises as `digest_file`."""
+    return _read_steadily_open(descriptor, path, _fast)
+
+
 def _read_steadily(path: str, read: Callable[[int, int], _T]) -> tuple[StatSignature, _T]:
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
-        for _ in range(_ATTEMPTS):
-            before = os.fstat(descriptor)
-            if not stat.S_ISREG(before.st_mode):
-                raise NotRegularError(path)
-            result = read(descriptor, before.st_size)
-            signature = signature_of(os.fstat(descriptor))
-            if signature == signature_of(before):
-                return signature, result
-            os.lseek(descriptor, 0, os.SEEK_SET)
+        return _read_steadily_open(descriptor, path, read)
     finally:
         os.close(descriptor)
+
+
+def _read_steadily_open(descriptor: int, path: str, read: Callable[[int, int], _T]) -> tuple[StatSignature, _T]:
+    for _ in range(_ATTEMPTS):
+        before = os.fstat(descriptor)
+        if not stat.S_ISREG(before.st_mode):
+            raise NotRegularError(path)
+        result = read(descriptor, before.st_size)
+        signature = signature_of(os.fstat(descriptor))
+        if signature == signature_of(before):
+            return signature, result
+        os.lseek(descriptor, 0, os.SEEK_SET)
     raise ChangedWhileReadError(path)
 
 
@@ -108,7 +124,7 @@ def _both(descriptor: int, size: int) -> tuple[bytes, Digest]:
             return xxhash.xxh3_128_digest(data), digest_bytes(data)
         os.lseek(descriptor, 0, os.SEEK_SET)
     fast = xxhash.xxh3_128()
-    strong = blake3(max_threads=blake3.AUTO if size >= _THREADED_FROM else 1)
+    strong = blake3(max_threads=hash_threads() if size >= _THREADED_FROM else 1)
     buffer = bytearray(4 * BUFFER)
     view = memoryview(buffer)
     while count := os.readv(descriptor, [buffer]):

@@ -9,6 +9,7 @@ import time
 from gitml.errors import GitmlError
 from gitml.hashing.clock import FileClock
 from gitml.hashing.file import FileDigest, StatSignature, digest_file, fast_digest_file, signature_of
+from gitml.hashing.folders import FolderCache
 from gitml.hashing.state import StateDatabase, StatRow
 from gitml.model.digest import Digest
 
@@ -23,9 +24,12 @@ class StatCache:
     lie strictly before the moment at which hashing began, by the file system's clock: a file of the same tick could be
     written again without a trace. Small files that are too young for that are hashed once more at `flush`, which is
     cheaper than waiting out a tick per file; for large ones the tick is waited out before they are hashed.
+
+    `folders` remembers folders of which Git holds nothing, as wholes.
     """
 
     def __init__(self, root: str, database: StateDatabase, clock: FileClock) -> None:
+        self.folders = FolderCache(root, database, clock)
         self._root = root
         self._database = database
         self._clock = clock

@@ -3,15 +3,16 @@
 Everything in it can be computed again, so every trouble with it (a network file system without locks, a full disk, a
 damaged file, a newer schema) has one answer: go on without it. Nothing in it is ever shared with another machine.
 
-    stat  path -> size, mtime_ns, ctime_ns, inode, mode, xxh3 (16 bytes), blake3 (32 bytes)
-    memo  (kind, name) -> bytes: compiled pipelines, code analyses, durations, the stamp of the last fresh verdict
+    stat    path -> size, mtime_ns, ctime_ns, inode, mode, xxh3 (16 bytes), blake3 (32 bytes)
+    folder  path -> what is remembered of a folder of data (gitml/hashing/folderrow.py)
+    memo    (kind, name) -> bytes: compiled pipelines, code analyses, durations, the stamp of the last fresh verdict
 
 Crash story: the file is made under another name and linked into place; after that, writes are transactions with a
 rollback journal that is kept between them, so a kill at any instant leaves the last committed state, and a reader
 makes no files. Nothing is synced: that costs 1 to 20 ms a call and guards against power cuts only, after which pages of
 two ages may lie side by side. A row of `stat` is a fact that stays true whatever stands beside it (its stat fields are
-compared with the file's), a value of `memo` carries its own xxh3 and is dropped when that differs, and a file that
-SQLite cannot read is deleted and made anew.
+compared with the file's), values of `memo` and `folder` carry their own xxh3 and are dropped when that differs, and a
+file that SQLite cannot read is deleted and made anew.
 """
 
 from __future__ import annotations
@@ -24,11 +25,12 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import xxhash
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _CHECK = 16
 _SCHEMA = """
 CREATE TABLE stat (path BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, inode INTEGER,
                    mode INTEGER, xxh3 BLOB, blake3 BLOB) WITHOUT ROWID;
+CREATE TABLE folder (path BLOB PRIMARY KEY, stats BLOB, contents BLOB);
 CREATE TABLE memo (kind TEXT, name BLOB, value BLOB, PRIMARY KEY (kind, name)) WITHOUT ROWID;
 """
 
@@ -61,6 +63,28 @@ class StateDatabase:
                 with db:
                     db.executemany("DELETE FROM stat WHERE path = ?", [(path,) for path in forget])
                     db.executemany("INSERT OR REPLACE INTO stat VALUES (?,?,?,?,?,?,?,?)", rows)
+
+    def folder_rows(self, path: bytes) -> list[tuple[bytes, bytes]]:
+        """Read the first values of a folder and of all below it, by path (`.`: every one)."""
+        where, values = _below(path)
+        with self._using() as db:
+            return db.execute(f"SELECT path, stats FROM folder {where}", values).fetchall() if db else []
+        return []
+
+    def folder_contents(self, path: bytes) -> bytes | None:
+        """Read the second value of a folder."""
+        with self._using() as db:
+            row = db.execute("SELECT contents FROM folder WHERE path = ?", (path,)).fetchone() if db else None
+            return row[0] if row else None
+        return None
+
+    def store_folders(self, rows: Iterable[tuple[bytes, bytes, bytes]], *, forget: Iterable[bytes] = ()) -> None:
+        """Write what is known of folders over what was, and drop others, in one transaction."""
+        with self._using() as db:
+            if db:
+                with db:
+                    db.executemany("DELETE FROM folder WHERE path = ?", [(path,) for path in forget])
+                    db.executemany("INSERT OR REPLACE INTO folder VALUES (?,?,?)", rows)
 
     def memo(self, kind: str, name: bytes) -> bytes | None:
         """Read one derived value."""
@@ -162,6 +186,13 @@ def _create(path: str) -> None:
     with contextlib.suppress(FileExistsError):
         os.link(half, path)
     os.unlink(half)
+
+
+def _below(path: bytes) -> tuple[str, tuple[bytes, ...]]:
+    """Give the condition for a folder and all below it: "0" comes right after "/"."""
+    if path == b".":
+        return "", ()
+    return "WHERE path = ? OR (path > ? AND path < ?)", (path, path + b"/", path + b"0")
 
 
 def _checked(value: bytes) -> bytes | None:

@@ -136,7 +136,7 @@ class Project(NamedTuple):
             git=WorktreeGit(held, self.root),
             cache=self.cache,
             database=self.database,
-            store_tree=self.store.objects.add_bytes if acting else None,
+            objects=self.store.objects if acting else None,
         )
         return Look(
             held=held,

@@ -9,6 +9,8 @@ import os
 from collections.abc import Mapping
 
 from gitml.engine.stamp import FreshStamp
+from gitml.hashing.clock import FileClock
+from gitml.hashing.folders import FolderCache
 from gitml.hashing.state import StateDatabase
 from gitml.project.place import Place
 from gitml.version import __version__
@@ -16,7 +18,8 @@ from gitml.version import __version__
 
 def stamp_of(place: Place, database: StateDatabase) -> FreshStamp:
     """Give the project's stamp."""
-    return FreshStamp(place.root, database, version=__version__)
+    folders = FolderCache(place.root, database, FileClock(os.path.join(place.machine, "tmp")))
+    return FreshStamp(folders, database, version=__version__)
 
 
 def confirmed(place: Place, environ: Mapping[str, str]) -> list[tuple[str, bool]] | None:

@@ -1,0 +1,158 @@
+"""The stat cache of folders: is all below a folder as it was when its tree was taken?
+
+Measured for 100,000 files in 100 folders, warm, two cores: `find -printf` 0.20 s; one row of a table per file, read in
+bulk and compared one by one, 0.50 s; one row per folder (gitml/hashing/folderrow.py) 0.23 s in one process, 0.13 s in
+two and 0.27 s in two threads; `git diff-files` on an index of its own 0.09 s, which keeps 32 bits of size and inode and
+does not see new files. So: one row per folder, and several processes where there is enough to do.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import xxhash
+
+from gitml.hashing.clock import FileClock
+from gitml.hashing.folderrow import SIGNATURE, Contents, FolderRow, decode_contents, decode_row, pack_stat
+from gitml.hashing.intake import no_link
+from gitml.hashing.opening import open_folder
+from gitml.hashing.spread import spread, usable_cpus
+from gitml.hashing.state import StateDatabase
+from gitml.model.digest import Digest
+
+SPREAD_FROM = 16_384
+"""Files from which a second process pays: it costs 5 ms, the stat of so many 35 ms."""
+_SHARE = 4_096
+
+
+class FolderCache:
+    """Rows of folders below `root`, kept in the state database.
+
+    `linked` tells by its text which object of the store a symlink stands for.
+    """
+
+    def __init__(self, root: str, database: StateDatabase, clock: FileClock) -> None:
+        self.root = root
+        self.clock = clock
+        self.linked: Callable[[bytes], Digest | None] = no_link
+        self._database = database
+
+    def rows(self, path: str) -> dict[str, FolderRow]:
+        """Read what is remembered of a folder and of all below it, by path; damaged rows are left out."""
+        found = ((os.fsdecode(p), decode_row(value)) for p, value in self._database.folder_rows(os.fsencode(path)))
+        return {folder: row for folder, row in found if row is not None}
+
+    def contents(self, path: str, row: FolderRow) -> Contents | None:
+        """Read what else is remembered of a folder; None when that is not there or of another look."""
+        value = self._database.folder_contents(os.fsencode(path))
+        return None if value is None else decode_contents(value, row)
+
+    def stale(self, rows: Mapping[str, FolderRow]) -> set[str]:
+        """Name the folders that are not as they were looked at: by their own stat and that of each file in them."""
+        total = sum(len(row.names) for row in rows.values()) + len(rows)
+        shares = _shares(rows)
+        processes = min(usable_cpus(), len(shares)) if total >= SPREAD_FROM else 1
+        found: set[str] = set()
+        for index, answer in spread(shares, lambda: _Confirming(self.root, rows), processes=processes):
+            if index >= 0:
+                found.update(path for path, is_stale in zip(shares[index], answer, strict=True) if is_stale)
+        return found
+
+    def changed(self, rows: Mapping[str, FolderRow]) -> list[str]:
+        """Name the files that are not as they were looked at, and the folders of which only the names may differ."""
+        found: list[str] = []
+        root = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            for path in sorted(self.stale(rows)):
+                found += _changed_in(root, path, rows[path])
+        finally:
+            os.close(root)
+        return found
+
+    def store(self, values: Iterable[tuple[str, bytes, bytes]], *, forget: Iterable[str]) -> None:
+        """Remember encoded rows by path, and drop others."""
+        rows = [(os.fsencode(path), first, second) for path, first, second in values]
+        gone = [os.fsencode(path) for path in forget]
+        if rows or gone:
+            self._database.store_folders(rows, forget=gone)
+
+
+def mark_of(rows: Mapping[str, FolderRow]) -> bytes:
+    """Name a set of rows by their paths and checks."""
+    mark = xxhash.xxh3_128()
+    for path in sorted(rows):
+        mark.update(os.fsencode(path) + b"\0" + rows[path].check)
+    return mark.digest()
+
+
+def differs(root: int, path: str, row: FolderRow) -> bool:
+    """Tell whether a folder, or a file right in it, is not as it was looked at."""
+    try:
+        folder = open_folder(root, path)
+    except OSError:
+        return True
+    try:
+        return pack_stat(os.fstat(folder)) != row.own or stats_of(folder, row.names) != row.stats
+    except OSError:
+        return True
+    finally:
+        os.close(folder)
+
+
+def _changed_in(root: int, path: str, row: FolderRow) -> list[str]:
+    try:
+        folder = open_folder(root, path)
+    except OSError:
+        return [path]
+    found = []
+    try:
+        for number, name in enumerate(row.names):
+            before = row.stats[number * SIGNATURE.size : (number + 1) * SIGNATURE.size]
+            try:
+                now = pack_stat(os.stat(name, dir_fd=folder, follow_symlinks=False))
+            except OSError:
+                now = b""
+            if now != before:
+                found.append(posixpath.normpath(f"{path}/{os.fsdecode(name)}"))
+    finally:
+        os.close(folder)
+    return found or [path]
+
+
+def stats_of(folder: int, names: Iterable[bytes]) -> bytes:
+    """Stat files in an open folder: one call and one row of numbers each (1.4 us), nothing else kept.
+
+    Raises:
+        OSError: One of them is not there.
+    """
+    stat, pack = os.stat, pack_stat
+    return b"".join([pack(stat(name, dir_fd=folder, follow_symlinks=False)) for name in names])
+
+
+class _Confirming:
+    """Answers, for a share of folders, with one byte each: 1 where it is stale."""
+
+    def __init__(self, root: str, rows: Mapping[str, FolderRow]) -> None:
+        self._root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._rows = rows
+
+    def one(self, item: Sequence[str]) -> bytes:
+        return bytes(differs(self._root, path, self._rows[path]) for path in item)
+
+    def end(self) -> bytes:
+        os.close(self._root)
+        return b""
+
+
+def _shares(rows: Mapping[str, FolderRow]) -> list[list[str]]:
+    shares: list[list[str]] = [[]]
+    room = _SHARE
+    for path, row in rows.items():
+        if room <= 0:
+            shares.append([])
+            room = _SHARE
+        shares[-1].append(path)
+        room -= len(row.names) + 1
+    return shares

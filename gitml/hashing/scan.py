@@ -1,0 +1,396 @@
+"""Take a folder and all below it, looking only at what is not known to be as it was.
+
+A scan has three parts. First, folders are listed whose row is stale (names and kinds only: 0.5 us a file). Then what
+is new in them is taken, 512 files at a time, in several processes where it is much (an `open`, a `read`, two `stat` and
+two hashes: 15 us a file, bound by the interpreter). Last, trees are made from the bottom up, of the folders that
+changed and those above them. What is kept of a file between the parts is packed bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import sys
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from gitml.hashing.file import ChangedWhileReadError
+from gitml.hashing.folderrow import (
+    HERE,
+    JUNK,
+    LINKS,
+    RAW,
+    SIGNATURE,
+    SIZE,
+    WITHOUT_JUNK,
+    XXH3,
+    Contents,
+    FolderRow,
+    Member,
+    encode_row,
+    newest_of,
+    numbers_of,
+    pack_stat,
+    tree_of,
+)
+from gitml.hashing.folders import FolderCache
+from gitml.hashing.intake import Intake, Spot, Taken
+from gitml.hashing.meter import Meter
+from gitml.hashing.opening import open_folder
+from gitml.hashing.spread import spread, usable_cpus
+from gitml.hashing.tree import UnnameableError
+from gitml.model.digest import Digest
+from gitml.model.path import PathError, check_name, is_within, parents
+from gitml.model.tree import DEEPEST, Entry, Kind
+
+_SLICE = 512
+_SPREAD_TAKING_FROM = 2_048
+_SUSPECT = re.compile(rb"(?i)git|[^\x00-\x7f]")
+"""What a name has that could be folded to one of Git's or gitml's own."""
+
+
+class Scan(NamedTuple):
+    """A folder as it was taken. `rows`: each folder in it, by path, with stats as they were.
+
+    `young`: some file or folder was changed too recently for its stat to be trusted later.
+    """
+
+    entry: Entry
+    rows: Mapping[str, FolderRow]
+    young: bool
+
+    @property
+    def has_links(self) -> bool:
+        """Tell whether there are symlinks in it."""
+        return any(row.flags & LINKS << HERE for row in self.rows.values())
+
+    def part(self, path: str) -> Scan:
+        """Give what was seen of a folder in it."""
+        row = self.rows[path]
+        rows = {below: known for below, known in self.rows.items() if is_within(below, path)}
+        return Scan(Entry(Kind.DIRECTORY, Digest.from_raw(row.tree), row.size, row.files), rows, self.young)
+
+
+def links_in(scan: Scan) -> Iterator[tuple[str, bytes]]:
+    """Give the symlinks of a scan: the folder's path and the name."""
+    for path, row in scan.rows.items():
+        if row.flags & LINKS << HERE:
+            modes = numbers_of(row.stats)[4::5]
+            yield from ((path, name) for name, mode in zip(row.names, modes, strict=True) if stat.S_ISLNK(mode))
+
+
+class Scans:
+    """Scans of one picture of the files: what a folder's scan has seen is not looked at again for a folder in it."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Scan] = {}
+
+    def add(self, path: str, scan: Scan) -> None:
+        """Remember a scan."""
+        self._known[path] = scan
+
+    def find(self, path: str) -> Scan | None:
+        """Give the scan of a folder, or its part of the scan of one above it."""
+        known = self._known.get(path)
+        if known is not None:
+            return known
+        for above in (*parents(path), "."):
+            scan = self._known.get(above)
+            if scan is not None and path in scan.rows:
+                return scan.part(path)
+        return None
+
+
+class Want(NamedTuple):
+    """How to look. `is_junk` tells by a member's path whether it is left out; None: nothing is.
+
+    `intake` makes what takes the files, once in each process; `again`: also what is known must be taken (its bytes may
+    not be in the store).
+    """
+
+    intake: Callable[[], Intake]
+    meter: Meter
+    is_junk: Callable[[str], bool] | None = None
+    again: bool = False
+
+
+class Scanner:
+    """Scans folders of one cache in one way."""
+
+    def __init__(self, cache: FolderCache, want: Want) -> None:
+        self._cache = cache
+        self._want = want
+
+    def scan(self, path: str) -> Scan:
+        """Take the folder at `path` (relative to the root) without following a symlink in it.
+
+        Raises:
+            NotRegularError: A pipe, socket or device was met.
+            UnnameableError: A name would enter `.git` or `.gitml`, or folders are nested too deep.
+            ChangedWhileReadError: Something is written to, or vanishes, meanwhile.
+            OSError: Something cannot be read.
+        """
+        rows = self._cache.rows(path)
+        stale = self._cache.stale(rows)
+        root = os.open(self._cache.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            found = self._walk(root, path, rows, stale)
+            self._take(found)
+            return self._finish(path, found, rows)
+        finally:
+            os.close(root)
+
+    def _walk(self, root: int, top: str, rows: Mapping[str, FolderRow], stale: set[str]) -> list[Found]:
+        """Visit every folder, parents first; list those that are not as they were."""
+        visited, waiting = [], [top]
+        while waiting:
+            path = waiting.pop()
+            row = rows.get(path)
+            clean = row is not None and path not in stale and self._is_usable(row)
+            known = None
+            if row is not None and (self._want.again or not clean):
+                known = self._cache.contents(path, row)
+            found = Found(path, row, known, clean=clean and not (self._want.again and known is None))
+            if not found.clean:
+                self._list(root, found)
+            visited.append(found)
+            waiting.extend(found.below(name) for name in found.folders)
+        return visited
+
+    def _is_usable(self, row: FolderRow) -> bool:
+        """Tell whether a row leaves out what is left out now."""
+        without = bool(row.flags & WITHOUT_JUNK)
+        return not row.flags & JUNK << HERE or without == (self._want.is_junk is not None)
+
+    def _list(self, root: int, found: Found) -> None:
+        if found.path.count("/") > DEEPEST:
+            raise UnnameableError(found.path, f"folders are nested deeper than {DEEPEST}")
+        found.began = self._cache.clock.now_ns()
+        try:
+            folder = open_folder(root, found.path)
+        except (FileNotFoundError, NotADirectoryError):
+            raise ChangedWhileReadError(found.path) from None
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, found.path) from None
+        try:
+            found.own = pack_stat(os.fstat(folder))
+            with os.scandir(folder) as members:
+                listed = [(os.fsencode(member.name), member.is_dir(follow_symlinks=False)) for member in members]
+        finally:
+            os.close(folder)
+        is_junk = self._want.is_junk
+        if is_junk is not None:
+            kept = [(name, is_folder) for name, is_folder in listed if not is_junk(os.fsdecode(name))]
+            found.flags = WITHOUT_JUNK | (JUNK << HERE | JUNK if len(kept) < len(listed) else 0)
+            listed = kept
+        listed.sort()
+        found.names = [name for name, is_folder in listed if not is_folder]
+        found.folders = [name for name, is_folder in listed if is_folder]
+        _check_names(found)
+
+    def _take(self, visited: Sequence[Found]) -> None:
+        """Take the files of all folders that were listed, in several processes where they are many."""
+        want = self._want
+        wanted = [number for number, found in enumerate(visited) if want.again or not found.clean]
+        items = [
+            (number, start, min(start + _SLICE, len(visited[number].names)))
+            for number in wanted
+            for start in range(0, len(visited[number].names), _SLICE)
+        ]
+        total = sum(stop - start for _, start, stop in items)
+        if not total:
+            return
+        want.meter.phase("reading", files=total)
+        processes = usable_cpus() if total >= _SPREAD_TAKING_FROM else 1
+        worker = lambda: _Taking(self._cache, want.intake(), visited)  # noqa: E731 - one for each process
+        for index, frame in spread(items, worker, processes=processes):
+            if index >= 0:
+                number, start, stop = items[index]
+                visited[number].taken[start] = frame
+                want.meter.advance(stop - start, sum(numbers_of(frame[: (stop - start) * SIZE])))
+
+    def _finish(self, top: str, visited: Sequence[Found], rows: Mapping[str, FolderRow]) -> Scan:
+        """Make the trees from the bottom up, and remember what was learnt."""
+        intake = self._want.intake()
+        done: dict[str, FolderRow] = {}
+        changed: list[tuple[str, bytes, bytes]] = []
+        is_young = False
+        for found in reversed(visited):
+            members = tuple(_member(name, done[found.below(name)]) for name in found.folders)
+            row = found.row
+            if found.clean and row is not None and row.folders == members:
+                if self._want.again and not intake.has_tree(row.tree):
+                    intake.tree(tree_of(row, self._contents(found)))
+                done[found.path] = row
+                continue
+            contents, row, young = self._made(found, members)
+            row = row._replace(tree=intake.tree(tree_of(row, contents)))
+            own_is_young = not found.clean and newest_of(b"", row.own) >= found.began
+            is_young = is_young or bool(young) or own_is_young
+            stored = encode_row(row, contents, untrusted=young, trust_own=not own_is_young)
+            done[found.path] = row._replace(check=stored[2])
+            changed.append((found.path, *stored[:2]))
+        intake.end()
+        self._cache.store(changed, forget=rows.keys() - done.keys())
+        row = done[top]
+        return Scan(Entry(Kind.DIRECTORY, Digest.from_raw(row.tree), row.size, row.files), done, is_young)
+
+    def _contents(self, found: Found) -> Contents:
+        assert found.row is not None
+        contents = found.known or self._cache.contents(found.path, found.row)
+        if contents is None:
+            raise ChangedWhileReadError(found.path)
+        return contents
+
+    def _made(self, found: Found, members: tuple[Member, ...]) -> tuple[Contents, FolderRow, list[int]]:
+        """Put together a folder's row from what was taken, or from what is known where only a folder in it changed."""
+        if found.clean and found.row is not None:
+            contents, stats, young = self._contents(found), found.row.stats, list[int]()
+            flags = found.row.flags & ~(JUNK | LINKS) | found.row.flags >> HERE & (JUNK | LINKS)
+        else:
+            contents, stats, young = found.joined()
+            flags = found.flags | (LINKS << HERE | LINKS if b"l" in contents.kinds else 0)
+        for member in members:
+            flags |= member.flags
+        row = FolderRow(
+            check=b"",
+            flags=flags,
+            newest_ns=newest_of(stats, found.own),
+            size=sum(numbers_of(contents.sizes)) + sum(member.size for member in members),
+            files=len(found.names) + sum(member.files for member in members),
+            own=found.own,
+            tree=b"",
+            folders=members,
+            names=tuple(found.names),
+            stats=stats,
+        )
+        return contents, row, young
+
+
+class Found:
+    """A folder on the way: what was remembered of it, what its listing gave, and what was taken."""
+
+    __slots__ = ("began", "clean", "flags", "folders", "known", "names", "own", "path", "positions", "row", "taken")
+
+    def __init__(self, path: str, row: FolderRow | None, known: Contents | None, *, clean: bool) -> None:
+        self.path = path
+        self.row = row
+        self.known = known
+        self.clean = clean
+        self.began = 0
+        self.flags = 0
+        self.own = b"" if row is None else row.own
+        self.names: Sequence[bytes] = () if row is None else row.names
+        self.folders: Sequence[bytes] = () if row is None else [folder.name for folder in row.folders]
+        self.positions: dict[bytes, int] | None = None
+        self.taken: dict[int, bytes] = {}
+
+    def before(self, number: int) -> Taken | None:
+        """Give what is remembered of a file."""
+        if self.row is None or self.known is None:
+            return None
+        if not self.clean:
+            if self.positions is None:
+                self.positions = {name: n for n, name in enumerate(self.row.names)}
+            found = self.positions.get(self.names[number])
+            if found is None:
+                return None
+            number = found
+        known = self.known
+        return Taken(
+            self.row.stats[number * SIGNATURE.size : (number + 1) * SIGNATURE.size],
+            known.kinds[number : number + 1],
+            int.from_bytes(known.sizes[number * SIZE : (number + 1) * SIZE], sys.byteorder),
+            known.xxh3s[number * XXH3 : (number + 1) * XXH3],
+            known.digests[number * RAW : (number + 1) * RAW],
+        )
+
+    def below(self, name: bytes) -> str:
+        """Give the path of a folder in it."""
+        return os.fsdecode(name) if self.path == "." else f"{self.path}/{os.fsdecode(name)}"
+
+    def joined(self) -> tuple[Contents, bytes, list[int]]:
+        """Put the slices together: contents, stats, and the numbers of the files that are too young."""
+        parts: list[list[bytes]] = [[], [], [], [], [], []]
+        for start in sorted(self.taken):
+            for part, data in zip(parts, _split(self.taken[start]), strict=True):
+                part.append(data)
+        sizes, stats, xxh3s, digests, kinds, young = (b"".join(part) for part in parts)
+        numbers = [number for number, mark in enumerate(young) if mark] if any(young) else []
+        return Contents(kinds, sizes, xxh3s, digests), stats, numbers
+
+
+class _Taking:
+    """Takes a slice of a folder's files; gives sizes, stats, xxh3s, digests, kinds and marks of youth, packed."""
+
+    def __init__(self, cache: FolderCache, intake: Intake, visited: Sequence[Found]) -> None:
+        self._root = os.open(cache.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._clock = cache.clock
+        self._intake = intake
+        self._visited = visited
+
+    def one(self, item: tuple[int, int, int]) -> bytes:
+        number, start, stop = item
+        found = self._visited[number]
+        try:
+            folder = open_folder(self._root, found.path)
+        except OSError:
+            raise ChangedWhileReadError(found.path) from None
+        try:
+            began = self._clock.now_ns()
+            taken = [self._file(folder, found, n) for n in range(start, stop)]
+        finally:
+            os.close(folder)
+        stats, kinds, sizes, xxh3s, digests = zip(*taken, strict=True)
+        young = bytes(max(SIGNATURE.unpack(signature)[1:3]) >= began for signature in stats)
+        return b"".join((_pack(sizes), *stats, *xxh3s, *digests, *kinds, young))
+
+    def end(self) -> bytes:
+        self._intake.end()
+        os.close(self._root)
+        return b""
+
+    def _file(self, folder: int, found: Found, number: int) -> Taken:
+        name = found.names[number]
+        known = found.before(number)
+        spot = Spot(folder, name, found.below(name))
+        if known is not None:
+            try:
+                now = pack_stat(os.stat(name, dir_fd=folder, follow_symlinks=False))
+            except FileNotFoundError:
+                raise ChangedWhileReadError(spot.path) from None
+            if now == known.stat and self._intake.has(known):
+                return known
+        return self._intake.take(spot, known)
+
+
+def _pack(sizes: Sequence[int]) -> bytes:
+    return array("q", sizes).tobytes()
+
+
+def _split(frame: bytes) -> Iterator[bytes]:
+    """Take a slice's frame apart, in the order in which it was put together."""
+    widths = (SIZE, SIGNATURE.size, XXH3, RAW, 1, 1)
+    count, at = len(frame) // sum(widths), 0
+    for width in widths:
+        yield frame[at : at + count * width]
+        at += count * width
+
+
+def _member(name: bytes, row: FolderRow) -> Member:
+    return Member(name, row.flags & (JUNK | LINKS), row.size, row.files, row.tree)
+
+
+def _check_names(found: Found) -> None:
+    """Refuse names that some file system folds to Git's or gitml's own; one search finds that there are none."""
+    names = [*found.folders, *found.names]
+    if not _SUSPECT.search(b"\0".join(names)):
+        return
+    for raw in names:
+        name = os.fsdecode(raw)
+        try:
+            check_name(name)
+        except PathError as error:
+            raise UnnameableError(found.below(raw), str(error)) from error
