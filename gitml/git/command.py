@@ -71,20 +71,27 @@ class Git:
     index_file: str
     environ: Mapping[str, str] = field(repr=False, compare=False)
 
-    def run(self, *args: str, input: bytes | None = None, env: Mapping[str, str] | None = None) -> bytes:
+    def run(
+        self, *args: str, input: bytes | None = None, env: Mapping[str, str] | None = None, strict: bool = False
+    ) -> bytes:
         """Run `git args…` at the top of the worktree and give what it wrote.
 
-        `env` is laid over the environment. Pathspecs are literal. Names in the output are decoded by `os.fsdecode`,
-        so that any bytes survive.
+        `env` is laid over the environment; `strict`: a warning is an error too. Pathspecs are literal. Names in the
+        output are decoded by `os.fsdecode`, so that any bytes survive.
 
         Raises:
             GitError: Git ended with another status than 0.
             UsageError: Git is not installed.
         """
-        bound = {"GIT_DIR": self.git_dir, "GIT_WORK_TREE": self.worktree, "GIT_INDEX_FILE": self.index_file}
-        if env:
-            bound.update(env)
-        return run_git(args, cwd=self.worktree, environ=self.environ, input=input, env=bound)
+        bound = {**self._bound(), **(env or {})}
+        return run_git(args, cwd=self.worktree, environ=self.environ, input=input, env=bound, strict=strict)
+
+    def start(self, *args: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+        """Start `git args…` to talk with; see `start_git`."""
+        return start_git(args, cwd=self.worktree, environ=self.environ, env={**self._bound(), **(env or {})})
+
+    def _bound(self) -> dict[str, str]:
+        return {"GIT_DIR": self.git_dir, "GIT_WORK_TREE": self.worktree, "GIT_INDEX_FILE": self.index_file}
 
 
 def run_git(
@@ -94,27 +101,52 @@ def run_git(
     environ: Mapping[str, str],
     input: bytes | None = None,
     env: Mapping[str, str] | None = None,
+    strict: bool = False,
 ) -> bytes:
     """Run `git args…` in `cwd` without being bound to a repository; see `Git.run`.
+
+    `strict`: a warning is an error too, for questions whose answer must be whole.
 
     Raises:
         GitError: Git ended with another status than 0.
         UsageError: Git is not installed.
     """
-    full = {name: value for name, value in environ.items() if name not in _OF_ANOTHER_PROCESS}
-    full.update(_ALWAYS)
-    if env:
-        full.update(env)
+    full = _environment(environ, env)
     try:
         # Without input, an empty one: Git and its filters never read what the user types.
         done = subprocess.run(["git", *args], cwd=cwd, env=full, input=input or b"", capture_output=True, check=False)
     except FileNotFoundError as error:
-        if not os.path.isdir(cwd):
-            raise UsageError(f"the folder {cwd} is gone") from error
-        raise UsageError("git is not installed, or not on PATH", hint="install Git 2.30 or newer") from error
-    if done.returncode != 0:
+        raise _not_started(cwd) from error
+    if done.returncode != 0 or (strict and done.stderr):
         raise GitError(_subcommand(args), done.returncode, os.fsdecode(done.stderr))
     return done.stdout
+
+
+def start_git(
+    args: tuple[str, ...], *, cwd: str, environ: Mapping[str, str], env: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a Git process to talk with, by pipes for all three streams; see `run_git`.
+
+    Raises:
+        UsageError: Git is not installed.
+    """
+    pipe = subprocess.PIPE
+    full = _environment(environ, env)
+    try:
+        return subprocess.Popen(["git", *args], cwd=cwd, env=full, stdin=pipe, stdout=pipe, stderr=pipe)
+    except FileNotFoundError as error:
+        raise _not_started(cwd) from error
+
+
+def _environment(environ: Mapping[str, str], env: Mapping[str, str] | None) -> dict[str, str]:
+    kept = {name: value for name, value in environ.items() if name not in _OF_ANOTHER_PROCESS}
+    return {**kept, **_ALWAYS, **(env or {})}
+
+
+def _not_started(cwd: str) -> UsageError:
+    if not os.path.isdir(cwd):
+        return UsageError(f"the folder {cwd} is gone")
+    return UsageError("git is not installed, or not on PATH", hint="install Git 2.30 or newer")
 
 
 def _subcommand(args: tuple[str, ...]) -> str:
