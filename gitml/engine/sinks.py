@@ -7,18 +7,20 @@ import posixpath
 from collections.abc import Callable
 from typing import Protocol
 
+from gitml.engine.ingest import ingest_folder, refuse_outward
 from gitml.engine.view import Below, Witness
 from gitml.hashing.file import digest_bytes, signature_of
 from gitml.hashing.folderrow import tree_of
+from gitml.hashing.folders import FolderCache
 from gitml.hashing.intake import Digesting
-from gitml.hashing.meter import SILENT
+from gitml.hashing.meter import SILENT, Meter
 from gitml.hashing.scan import Scan, Scanner, Scans, Want, links_in
 from gitml.hashing.statcache import StatCache
 from gitml.hashing.tree import kind_of
 from gitml.model.digest import Digest
 from gitml.model.tree import Entry, Kind
-from gitml.store.checkout import check_link
-from gitml.store.objects import ObjectStore
+from gitml.store.link import adopt
+from gitml.store.store import Store
 
 JUNK = frozenset(
     (".git", "__pycache__", ".DS_Store", ".ipynb_checkpoints", ".mypy_cache", ".pytest_cache", ".ruff_cache")
@@ -132,6 +134,13 @@ class DigestSink:
         self._witness[path] = signature
         return Entry(kind, digest, signature.size)
 
+    def linked(self, path: str, text: bytes) -> Entry | None:
+        """Take a link into the store for the file that it stands for."""
+        found = file_behind(self._cache.folders, path, text)
+        if found is not None:
+            self._witness[path] = signature_of(os.lstat(os.path.join(self._cache.folders.root, path)))
+        return found
+
     def symlink(self, path: str, status: os.stat_result, text: bytes) -> Digest:
         """Digest a link's text and note where it leads."""
         self._witness[path] = signature_of(status)
@@ -144,22 +153,42 @@ class DigestSink:
         return self._tree(data)
 
 
-class StoringSink:
-    """Puts outputs into the store while digesting them; nothing is left out."""
+def file_behind(folders: FolderCache, path: str, text: bytes) -> Entry | None:
+    """Give the entry of the object of the store that a link leads to, if it is one."""
+    stored = folders.linked(text)
+    if stored is None:
+        return None
+    return Entry(Kind.FILE, stored, os.stat(os.path.join(folders.root, path)).st_size)
 
-    def __init__(self, *, git: GitForm, root: str, cache: StatCache, objects: ObjectStore) -> None:
+
+class StoringSink:
+    """Puts outputs into the store while digesting them, or, without `keep_junk`, sources."""
+
+    def __init__(
+        self, *, git: GitForm, cache: StatCache, store: Store, meter: Meter = SILENT, keep_junk: bool = True
+    ) -> None:
         self._git = git
-        self._root = root
+        self._root = cache.folders.root
         self._cache = cache
-        self._objects = objects
+        self._store = store
+        self._objects = store.objects
+        self._meter = meter
+        self._keep_junk = keep_junk
 
     def skips(self, path: str) -> bool:
-        """Keep all: an output is what the step left."""
-        return False
+        """Keep all of an output, which is what the step left; of a source what an input would."""
+        return not self._keep_junk and is_junk(path)
 
     def whole(self, path: str) -> Entry | None:
-        """Store all: Git holds nothing in an output."""
-        return None
+        """Store a folder at once, unless Git holds something in it: that is kept in Git's form."""
+        if self._git.holds_below(path):
+            return None
+        junk = None if self._keep_junk else is_junk
+        return ingest_folder(self._cache.folders, self._store, path, meter=self._meter, is_junk=junk)
+
+    def linked(self, path: str, text: bytes) -> Entry | None:
+        """Take a link into the store for the file that it stands for."""
+        return file_behind(self._cache.folders, path, text)
 
     def file(self, path: str, status: os.stat_result) -> Entry:
         """Store a file, unless the store is known to have its bytes."""
@@ -172,13 +201,13 @@ class StoringSink:
         if known is not None and self._objects.has(known, signature.size):
             return Entry(kind, known, signature.size)
         began = self._cache.begin(signature)
-        found = self._objects.add_file(os.path.join(self._root, path))
+        found = adopt(self._objects, os.path.join(self._root, path), self._store.links)
         self._cache.remember(path, found, began)
         return Entry(kind, found.digest, found.signature.size)
 
     def symlink(self, path: str, status: os.stat_result, text: bytes) -> Digest:
         """Store a link's text; one that leads outside the project could never be restored safely, and is refused."""
-        check_link(path, text)
+        refuse_outward(path, text)
         return self._objects.add_bytes(text)
 
     def folder(self, path: str, status: os.stat_result, data: bytes) -> Digest:

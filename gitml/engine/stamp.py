@@ -7,8 +7,8 @@ per step and no Git.
 
 Bytes of the value: a JSON header line (the rows to show, the names of the paths, and of each folder of data the mark
 of what is remembered of it), then five signed 64-bit numbers per path in the order of the header: size, mtime_ns,
-ctime_ns, inode, mode; all -1 where nothing was there. A folder of data is confirmed by its rows in the stat cache, whose
-bytes the mark names: they are not written down a second time.
+ctime_ns, inode, mode; all -1 where nothing was there. A folder of data is confirmed by its rows in the stat cache,
+whose bytes the mark names: they are not written down a second time.
 """
 
 from __future__ import annotations

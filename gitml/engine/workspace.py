@@ -21,6 +21,7 @@ from gitml.engine.sinks import DigestSink, GitForm, StoringSink
 from gitml.engine.view import Witness
 from gitml.errors import DamagedError
 from gitml.hashing.file import digest_bytes
+from gitml.hashing.meter import Meter
 from gitml.hashing.statcache import StatCache
 from gitml.hashing.tree import walk
 from gitml.model.record import entry_from_json, entry_to_json
@@ -86,8 +87,12 @@ class Workspace:
         """Put an output into the store (or only digest it, where it is declared uncached); None when missing."""
         if not output.cache:
             return self.entry(output.path)
-        sink = StoringSink(git=self._git, root=self.root, cache=self._cache, objects=self._store.objects)
-        return walk(self.root, output.path, sink)
+        return walk(self.root, output.path, StoringSink(git=self._git, cache=self._cache, store=self._store))
+
+    def ingest_source(self, path: str, *, meter: Meter) -> Entry | None:
+        """Put a source into the store as an input is digested, without junk; None when nothing stands there."""
+        sink = StoringSink(git=self._git, cache=self._cache, store=self._store, meter=meter, keep_junk=False)
+        return walk(self.root, path, sink)
 
     def set_aside(self, intent: Inflight, elsewhere: Mapping[str, Entry]) -> Inflight:
         """Rename what stands at the outputs of `intent` out of the way, after writing down that it will be.

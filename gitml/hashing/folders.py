@@ -33,10 +33,16 @@ class FolderCache:
     `linked` tells by its text which object of the store a symlink stands for.
     """
 
-    def __init__(self, root: str, database: StateDatabase, clock: FileClock) -> None:
+    def __init__(
+        self,
+        root: str,
+        database: StateDatabase,
+        clock: FileClock,
+        linked: Callable[[bytes], Digest | None] = no_link,
+    ) -> None:
         self.root = root
         self.clock = clock
-        self.linked: Callable[[bytes], Digest | None] = no_link
+        self.linked = linked
         self._database = database
 
     def rows(self, path: str) -> dict[str, FolderRow]:

@@ -78,7 +78,7 @@ class Digesting:
         return True
 
     def take(self, spot: Spot, known: Taken | None) -> Taken:
-        """Digest a file; where only the times of a larger one have changed, xxh3 confirms its bytes."""
+        """Take a file; where only the times of a larger one have changed, xxh3 confirms its bytes."""
         descriptor = open_file(spot)
         if descriptor is None:
             return self._link(spot)
@@ -89,7 +89,7 @@ class Digesting:
                 return self.small(status, data)
             if known is not None and before.st_size >= _CONFIRM_FROM and numbers_of(known.stat)[0] == before.st_size:
                 signature, xxh3 = fast_digest_open(descriptor, spot.path)
-                if xxh3 == known.xxh3:
+                if xxh3 == known.xxh3 and self.has(known):
                     return Taken(
                         SIGNATURE.pack(*signature), kind_byte(signature.mode), signature.size, xxh3, known.digest
                     )

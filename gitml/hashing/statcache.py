@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Callable
 
 from gitml.errors import GitmlError
 from gitml.hashing.clock import FileClock
 from gitml.hashing.file import FileDigest, StatSignature, digest_file, fast_digest_file, signature_of
 from gitml.hashing.folders import FolderCache
+from gitml.hashing.intake import no_link
 from gitml.hashing.state import StateDatabase, StatRow
 from gitml.model.digest import Digest
 
@@ -25,11 +27,17 @@ class StatCache:
     written again without a trace. Small files that are too young for that are hashed once more at `flush`, which is
     cheaper than waiting out a tick per file; for large ones the tick is waited out before they are hashed.
 
-    `folders` remembers folders of which Git holds nothing, as wholes.
+    `folders` remembers folders of which Git holds nothing, as wholes; `linked` is for them.
     """
 
-    def __init__(self, root: str, database: StateDatabase, clock: FileClock) -> None:
-        self.folders = FolderCache(root, database, clock)
+    def __init__(
+        self,
+        root: str,
+        database: StateDatabase,
+        clock: FileClock,
+        linked: Callable[[bytes], Digest | None] = no_link,
+    ) -> None:
+        self.folders = FolderCache(root, database, clock, linked)
         self._root = root
         self._database = database
         self._clock = clock

@@ -25,6 +25,9 @@ class Sink(Protocol):
     def file(self, path: str, status: os.stat_result) -> Entry:
         """Digest a regular file (kind `FILE` or `EXECUTABLE`)."""
 
+    def linked(self, path: str, text: bytes) -> Entry | None:
+        """Give the entry of the file that a link stands for, where it leads to an object of the store."""
+
     def symlink(self, path: str, status: os.stat_result, text: bytes) -> Digest:
         """Digest a link by its text; may refuse it."""
 
@@ -63,7 +66,8 @@ def _entry(root: str, path: str, status: os.stat_result, sink: Sink) -> Entry:
         return sink.file(path, status)
     if stat.S_ISLNK(status.st_mode):
         text = os.readlink(os.fsencode(os.path.join(root, path)))
-        return Entry(Kind.SYMLINK, sink.symlink(path, status, text), len(text))
+        stored = sink.linked(path, text)
+        return stored or Entry(Kind.SYMLINK, sink.symlink(path, status, text), len(text))
     if stat.S_ISDIR(status.st_mode):
         return sink.whole(path) or _folder(root, path, status, sink)
     raise NotRegularError(path)

@@ -8,23 +8,20 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from gitml.engine.gitform import WorktreeGit
-from gitml.engine.sinks import StoringSink, is_junk
+from gitml.engine.sinks import StoringSink
 from gitml.engine.sources import Known
 from gitml.engine.world import Look
-from gitml.errors import DamagedError, GitmlError, UsageError
+from gitml.errors import UsageError
 from gitml.hashing.meter import Meter
 from gitml.hashing.tree import walk
 from gitml.manifest.graph import fold
-from gitml.manifest.pointerfile import pointer_path
-from gitml.model.digest import Digest
-from gitml.model.path import is_within, parents
+from gitml.model.path import is_within
 from gitml.model.pipeline import Pipeline
 from gitml.model.source import Pointer
 from gitml.model.tree import Entry
 from gitml.project.paths import project_path
 from gitml.project.project import Project
 from gitml.project.sources import sources_of, update_ignored
-from gitml.store.checkout import check_link
 
 
 class Added(NamedTuple):
@@ -67,12 +64,16 @@ def add(project: Project, cwd: str, typed: Sequence[str], meter: Meter) -> list[
             _check(project, look, pipeline, known, path)
         targets.setdefault(source, []).extend([] if source == path else [path])
     with project.store.lease.writing():
-        return [_record(project, pipeline, look, path, tuple(inner)) for path, inner in targets.items()]
+        return [_record(project, pipeline, look, path, tuple(inner), meter) for path, inner in targets.items()]
 
 
-def _record(project: Project, pipeline: Pipeline, look: Look, path: str, asked: tuple[str, ...]) -> Added:
-    sink = SourceSink(
-        git=WorktreeGit(look.held, project.root), root=project.root, cache=project.cache, objects=project.store.objects
+def _record(project: Project, pipeline: Pipeline, look: Look, path: str, asked: tuple[str, ...], meter: Meter) -> Added:
+    sink = StoringSink(
+        git=WorktreeGit(look.held, project.root),
+        cache=project.cache,
+        store=project.store,
+        meter=meter,
+        keep_junk=False,
     )
     entry = walk(project.root, path, sink)
     if entry is None:
@@ -109,19 +110,3 @@ def _check(project: Project, look: Look, pipeline: Pipeline, known: Known, path:
                 )
     for other in known.below(path):
         raise UsageError(f"{path} holds {other}, a source of its own", hint=f"gitml rm {other}")
-
-
-class SourceSink(StoringSink):
-    """Puts sources into the store as an input is digested: without junk."""
-
-    def skips(self, path: str) -> bool:
-        """Leave out junk."""
-        return is_junk(path)
-
-    def symlink(self, path: str, status: os.stat_result, text: bytes) -> Digest:
-        """Store a link's text; refuse one that leads outside."""
-        try:
-            check_link(path, text)
-        except DamagedError as error:
-            raise UsageError(error.message, hint="replace it by what it leads to, or leave it out") from None
-        return self._objects.add_bytes(text)

@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 import xxhash
@@ -32,6 +33,7 @@ from gitml.project.declaration import read_declaration
 from gitml.project.place import Place
 from gitml.project.quick import stamp_of
 from gitml.store.claims import Claims
+from gitml.store.link import linked_object
 from gitml.store.store import Store
 from gitml.version import __version__
 
@@ -166,14 +168,15 @@ def open_project(place: Place, environ: Mapping[str, str]) -> Project:
     """Wire a project. Nothing is read or written before it is needed."""
     database = StateDatabase(place.database)
     clock = FileClock(os.path.join(place.machine, "tmp"))
+    store = Store.at(os.path.join(place.shared, "cache"))
     return Project(
         place=place,
         environ=environ,
         database=database,
         clock=clock,
-        cache=StatCache(place.root, database, clock),
+        cache=StatCache(place.root, database, clock, partial(linked_object, store.objects.root)),
         stamp=stamp_of(place, database),
-        store=Store.at(os.path.join(place.shared, "cache")),
+        store=store,
     )
 
 

@@ -1,0 +1,84 @@
+"""Put a folder of the worktree into the store while it is digested, in as many processes as that takes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+
+import xxhash
+
+from gitml.errors import DamagedError, UsageError
+from gitml.hashing.folderrow import SIGNATURE, pack_stat
+from gitml.hashing.folders import FolderCache
+from gitml.hashing.intake import Digesting, Spot, Taken, kind_byte
+from gitml.hashing.meter import Meter
+from gitml.hashing.scan import Scanner, Want
+from gitml.model.digest import Digest
+from gitml.model.tree import Entry
+from gitml.store.checkout import check_link
+from gitml.store.link import adopt
+from gitml.store.store import Store
+
+
+class Storing(Digesting):
+    """Stores what it takes: small files in packs, larger ones by the kind of link that the user prefers."""
+
+    def __init__(self, store: Store, root: str, linked: Callable[[bytes], Digest | None]) -> None:
+        super().__init__(linked)
+        self._store = store
+        self._root = root
+
+    def has(self, known: Taken) -> bool:
+        """Tell whether the store has a file's bytes."""
+        return self._store.objects.has(Digest.from_raw(known.digest))
+
+    def small(self, status: os.stat_result, data: bytes) -> Taken:
+        """Store a small file's bytes."""
+        raw = self._store.objects.add_bytes(data).raw
+        return Taken(pack_stat(status), kind_byte(status.st_mode), len(data), xxhash.xxh3_128_digest(data), raw)
+
+    def large(self, descriptor: int, spot: Spot) -> Taken:
+        """Store a file by its name."""
+        found = adopt(self._store.objects, os.path.join(self._root, spot.path), self._store.links)
+        signature = found.signature
+        return Taken(
+            SIGNATURE.pack(*signature), kind_byte(signature.mode), signature.size, found.xxh3, found.digest.raw
+        )
+
+    def link_text(self, spot: Spot, text: bytes) -> bytes:
+        """Store a link's text; one that leads outside the project could never be restored safely, and is refused."""
+        refuse_outward(spot.path, text)
+        return self._store.objects.add_bytes(text).raw
+
+    def tree(self, data: bytes) -> bytes:
+        """Store a tree object."""
+        return self._store.objects.add_bytes(data).raw
+
+    def has_tree(self, raw: bytes) -> bool:
+        """Tell whether the store has a tree object."""
+        return self._store.objects.has(Digest.from_raw(raw))
+
+
+def refuse_outward(path: str, text: bytes) -> None:
+    """Refuse a link that could never be restored safely.
+
+    Raises:
+        UsageError: It leads outside the project.
+    """
+    try:
+        check_link(path, text)
+    except DamagedError as error:
+        raise UsageError(error.message, hint="replace it by what it leads to, or leave it out") from None
+
+
+def ingest_folder(
+    folders: FolderCache, store: Store, path: str, *, meter: Meter, is_junk: Callable[[str], bool] | None
+) -> Entry:
+    """Store all that a folder holds, but what `is_junk` names; raises as `Scanner.scan`.
+
+    Blobs come first, then trees; what names the folder's tree is for the caller to write.
+    """
+    intake = partial(Storing, store, folders.root, folders.linked)
+    want = Want(intake=intake, meter=meter, is_junk=is_junk, again=True)
+    return Scanner(folders, want).scan(path).entry
