@@ -16,7 +16,7 @@ from typing import NamedTuple
 from gitml.errors import GitmlError
 from gitml.git.command import Git, GitError, run_git
 from gitml.git.repository import open_exactly
-from gitml.model.mention import mentioned
+from gitml.model.mention import Mentions, mentioned
 
 _HOME = b".gitml"
 _KINDS = (b"lock", b"sources")
@@ -46,11 +46,15 @@ class Tip(NamedTuple):
 
 
 class Committed(NamedTuple):
-    """A lock or pointer in a commit, tree or index; `path` is relative to the worktree, `digests` all it mentions."""
+    """A lock or pointer in a commit, tree or index; `path` is relative to the worktree, `digests` all it mentions.
+
+    `oid`: its blob.
+    """
 
     where: str
     path: str
     digests: frozenset[str]
+    oid: str
 
 
 class Worktree(NamedTuple):
@@ -192,7 +196,7 @@ class CommittedReader:
 
     def _digests(self, items: Iterable[_Item]) -> Iterator[Committed]:
         for item, _, chunks in self._read(self._unseen(items)):
-            yield Committed(item.where, os.fsdecode(item.path), mentioned(chunks))
+            yield Committed(item.where, os.fsdecode(item.path), mentioned(chunks), item.oid)
 
     def _unseen(self, items: Iterable[_Item]) -> list[_Item]:
         new = []

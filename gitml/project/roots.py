@@ -34,7 +34,7 @@ from gitml.git.roots import (
     worktrees,
 )
 from gitml.git.snapshot import REFS as SNAPSHOTS
-from gitml.model.mention import mentioned
+from gitml.model.mention import Mentions, mentioned
 from gitml.project.project import Project
 from gitml.store.registry import registered
 
@@ -46,12 +46,18 @@ _CHUNK = 1 << 20
 class Root(NamedTuple):
     """A file that names digests: `where` it is (a ref, a worktree's HEAD, index or folder) and its path in there.
 
-    The same file in several places is given for one of them.
+    The same file in several places is given for one of them. `oid`: its blob in Git; None for a file on disk.
     """
 
     where: str
     path: str
-    digests: frozenset[str]
+    mentions: Mentions
+
+    @property
+    def digests(self) -> frozenset[str]:
+        """All digests that the file names, whatever for."""
+        return self.mentions.digests
+    oid: str | None = None
 
 
 def roots(project: Project) -> Iterator[Root]:
