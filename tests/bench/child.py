@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,10 +31,17 @@ class Sample:
     words: str = ""
 
 
-def run(argv: Sequence[str], *, cwd: Path, environ: Mapping[str, str], limit: float) -> Sample:
+def run(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    environ: Mapping[str, str],
+    limit: float,
+    started: Callable[[int], None] | None = None,
+) -> Sample:
     """Run a command to its end, or kill its whole process group after `limit` seconds.
 
-    Standard output is dropped; the last line of standard error is kept in `words`.
+    Standard output is dropped; the last line of standard error is kept in `words`. `started` is told the process id.
     """
     with tempfile.TemporaryFile() as stderr:
         begun = time.perf_counter()
@@ -50,6 +57,8 @@ def run(argv: Sequence[str], *, cwd: Path, environ: Mapping[str, str], limit: fl
         killed = threading.Event()
         timer = threading.Timer(limit, _kill, (process.pid, killed))
         timer.start()
+        if started is not None:
+            started(process.pid)
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - begun
         timer.cancel()

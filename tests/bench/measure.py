@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,16 +13,9 @@ from pathlib import Path
 from tests.bench.bars import Extra
 from tests.bench.child import Sample, run
 from tests.bench.load import Load, Shape
+from tests.bench.repository import commit_all, git
 from tests.bench.result import Case, Operation, Result, cell
 from tests.bench.tools.tool import Tool
-
-_WHO = {
-    "GIT_AUTHOR_NAME": "bench",
-    "GIT_AUTHOR_EMAIL": "bench@gitml.invalid",
-    "GIT_COMMITTER_NAME": "bench",
-    "GIT_COMMITTER_EMAIL": "bench@gitml.invalid",
-}
-
 
 _serial = itertools.count()
 
@@ -134,7 +126,7 @@ class Project:
             retire(self.folder)
         self.load.write_inputs(self.folder)
         if self.tool.in_git:
-            self._git("init", "-q")
+            git(self.folder, "init", "-q")
         self.tool.setup(self.folder, self.load)
         self.commit("before the first run")
         sample = self._run(self.tool.repro(jobs), limit)
@@ -157,8 +149,7 @@ class Project:
     def commit(self, message: str) -> None:
         """Commit everything, if the tool lives in Git."""
         if self.tool.in_git:
-            self._git("add", "--all")
-            self._git("commit", "-q", "--allow-empty", "-m", message)
+            commit_all(self.folder, message)
 
     def forget(self) -> None:
         """Delete gitml's derived caches."""
@@ -170,10 +161,6 @@ class Project:
         if sample.exit_status:
             self.log(f"{' '.join(argv)}: exit {sample.exit_status}: {sample.words}")
         return sample
-
-    def _git(self, *args: str) -> None:
-        environ = {**os.environ, **_WHO}
-        subprocess.run(["git", *args], cwd=self.folder, env=environ, check=True, stdout=subprocess.DEVNULL)
 
     def _check_outputs(self) -> None:
         for step in range(self.load.steps):

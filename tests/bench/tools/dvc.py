@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 from tests.bench.load import Load
+from tests.bench.repository import quiet
 from tests.bench.toolbox import Toolbox
 
 
@@ -31,10 +30,15 @@ class Dvc:
             lines += [f"    - {path}" for path in load.inputs(step)]
             lines += ["    outs:", f"    - {load.output(step)}"]
         (folder / "dvc.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        self.init(folder)
+
+    def init(self, folder: Path) -> None:
+        """Set DVC up in a Git repository: no telemetry, and all that it notes is noted in the repository itself."""
         dvc = self.toolbox.program("dvc")
-        for words in (["init"], ["config", "core.analytics", "false"], ["config", "core.check_update", "false"]):
-            environ = {**os.environ, **self.environ}
-            subprocess.run([dvc, *words], cwd=folder, env=environ, check=True, capture_output=True)
+        quiet([dvc, "init"], folder, self.environ)
+        site = str(folder / ".dvc" / "tmp" / "site")
+        for name, value in (("analytics", "false"), ("check_update", "false"), ("site_cache_dir", site)):
+            quiet([dvc, "config", f"core.{name}", value], folder, self.environ)
 
     def repro(self, jobs: int) -> list[str]:
         if jobs != 1:
