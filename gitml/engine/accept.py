@@ -60,12 +60,14 @@ class Accepter(Actor):
                 return Accepted(step=step.id, run=None)
             _refuse_missing(judgement)
             self._hold(self._world.keys, judgement.observation.key, step, held)
-            run = self._record_of(judgement, why)
-            changed = self._changed_meanwhile(judgement)
-            if changed:
-                raise GitmlError(f"{', '.join(changed)} changed meanwhile", hint="wait for its writer and try again")
-            self._world.store.runs.add(run)
-            self._record(step, run)
+            with self._world.store.lease.writing():
+                run = self._record_of(judgement, why)
+                changed = self._changed_meanwhile(judgement)
+                if changed:
+                    hint = "wait for its writer and try again"
+                    raise GitmlError(f"{', '.join(changed)} changed meanwhile", hint=hint)
+                self._world.store.runs.add(run)
+                self._record(step, run)
             return Accepted(step=step.id, run=run, reasons=reasons)
 
     def accept_run(self, step: Step, run: Run, why: str) -> Accepted:
@@ -90,7 +92,7 @@ class Accepter(Actor):
             intent = Inflight(id=new_run_id(), step=step.id, outputs=tuple(wanted))
             self._sign(claims, intent)
             inflight = workspace.set_aside(intent, kept_elsewhere(judgement))
-            with self._undone_on_error(inflight):
+            with self._undone_on_error(inflight), self._world.store.lease.writing():
                 workspace.restore(wanted)
                 self._world.store.runs.add(accepted)
                 self._record(step, accepted)

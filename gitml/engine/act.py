@@ -134,7 +134,7 @@ class Actor:
         intent = Inflight(id=new_run_id(), step=step.id, outputs=tuple(wanted))
         self._sign(claims, intent)
         inflight = self._set_aside(intent, kept_elsewhere(judgement), claims)
-        with self._undone_on_error(inflight):
+        with self._undone_on_error(inflight), self._world.store.lease.writing():
             workspace.restore(wanted)
             if run.key == judgement.observation.key:  # else the step is frozen, and its lock stays as it is
                 self._write_lock(judgement, run)
@@ -162,8 +162,10 @@ class Actor:
                 )
                 ended = execute(step, around, self._running, between=lambda: self._clear(step))
                 run = self._card(judgement, intent.id, ended, snapshot, branch)
-                run = replace(run, gpus=wanted.grant.gpus if wanted.grant else (), log=self._keep_log(step, log.path))
-                return self._conclude(_Ended(wanted, reasons, inflight, ended, run, log.path))
+                with self._world.store.lease.writing():
+                    kept = self._keep_log(step, log.path)
+                    run = replace(run, gpus=wanted.grant.gpus if wanted.grant else (), log=kept)
+                    return self._conclude(_Ended(wanted, reasons, inflight, ended, run, log.path))
 
     def _snapshot(self, judgement: Judgement) -> tuple[str, str | None]:
         """Name the commit that the step runs from; a new look at the worktree starts with a new snapshot."""
