@@ -11,6 +11,7 @@ from shlex import quote
 
 import click
 
+from gitml.cli.sourcewords import changes_text
 from gitml.cli.terminal import (
     duration_text,
     glyph,
@@ -25,6 +26,7 @@ from gitml.cli.words import reason_json, reasons_text
 from gitml.engine.outcome import Executed, Failed, Kept, Outcome, Restored, Skipped, Verified
 from gitml.model.decision import Reason
 from gitml.model.record import run_to_json
+from gitml.project.treediff import Changes
 
 SCHEMA = "gitml-event/1"
 
@@ -37,6 +39,11 @@ class LineReporter:
         self._counts: Counter[str] = Counter()
         self._streamed: set[str] = set()
         self._width = 0
+
+    def recorded(self, source: str, *, added: int, changed: int, digest: str) -> None:
+        """Say that a source has a new version."""
+        told = changes_text(Changes(added=added, changed=changed))
+        self._say(step_line("recorded", source, f"recorded  {told}", width=0, stream=sys.stdout))
 
     def began(self, steps: Sequence[str]) -> None:
         """Leave room for the names; there is nothing to say before something happens."""
@@ -89,6 +96,9 @@ class LineReporter:
 class QuietReporter(LineReporter):
     """Failures only."""
 
+    def recorded(self, source: str, *, added: int, changed: int, digest: str) -> None:
+        """Say nothing."""
+
     def waiting(self, step: str, holder: str) -> None:
         """Say nothing."""
 
@@ -109,6 +119,10 @@ class QuietReporter(LineReporter):
 
 class JsonReporter:
     """One JSON object per line on stdout."""
+
+    def recorded(self, source: str, *, added: int, changed: int, digest: str) -> None:
+        """Tell that a source has a new version."""
+        _emit("recorded", source=source, added=added, changed=changed, digest=digest)
 
     def began(self, steps: Sequence[str]) -> None:
         """Tell how many steps there are."""

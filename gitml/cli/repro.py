@@ -59,7 +59,7 @@ def command(
     place = place_here()
     known = None if steps or force or verify else confirmed(place, os.environ)
     if known is not None:
-        return _all_fresh(known, dry_run=dry_run, as_json=as_json, quiet=quiet)
+        return _all_fresh(known.steps, dry_run=dry_run, as_json=as_json, quiet=quiet)
     from gitml.project.repro import Request
 
     request = Request(

@@ -12,6 +12,9 @@ from gitml.model.decision import Reason
 class Reporter(Protocol):
     """Told of each event, steps by their ids, in the order in which it happens, always from the loop's own thread."""
 
+    def recorded(self, source: str, *, added: int, changed: int, digest: str) -> None:
+        """A source has a new version, with so many files added and changed; told before the loop starts."""
+
     def began(self, steps: Sequence[str]) -> None:
         """The loop starts with these steps."""
 

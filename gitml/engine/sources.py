@@ -75,6 +75,10 @@ class Known(NamedTuple):
             if file not in files:
                 raise error
 
+    def only(self, pointers: Iterable[Pointer]) -> Known:
+        """Leave out all sources but these."""
+        return self._replace(pointers={pointer.path: pointer for pointer in pointers})
+
     def below(self, folder: str) -> list[str]:
         """Name the sources inside a folder, itself left out."""
         return [path for path in self.pointers if path != folder and is_within(path, folder)]

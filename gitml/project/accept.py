@@ -11,7 +11,6 @@ from gitml.engine.execute import Running
 from gitml.engine.judge import Judge
 from gitml.engine.survey import topological
 from gitml.errors import UsageError
-from gitml.git.ignore import update_exclude
 from gitml.model.pipeline import Pipeline
 from gitml.model.run import Run
 from gitml.model.step import Step
@@ -19,6 +18,7 @@ from gitml.project.lookup import look_up
 from gitml.project.preflight import check
 from gitml.project.project import Project
 from gitml.project.repro import recover
+from gitml.project.sources import refresh_ignored
 
 
 def accept(project: Project, name: str, why: str) -> list[Accepted]:
@@ -47,8 +47,7 @@ def _accepter(project: Project, pipeline: Pipeline, steps: list[str]) -> Iterato
     judge = Judge(world, world.look())
     check(judge, steps)
     recover(world)
-    ignored = (o.path for step in pipeline.steps.values() for o in step.outputs if not o.git)
-    update_exclude(project.place.repository, ignored, project.place.prefix)
+    refresh_ignored(project, pipeline)
     accepter = Accepter(world, judge, Running(), environment_facts(project.environ))
     try:
         yield accepter

@@ -1,112 +1,179 @@
-"""Record raw data as sources: store what stands at a path and write its pointer."""
+"""Record raw data as sources: what `gitml add` does, and what it refuses."""
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from shlex import quote
 from typing import NamedTuple
 
-from gitml.engine.gitform import WorktreeGit
-from gitml.engine.sinks import StoringSink
 from gitml.engine.sources import Known
-from gitml.engine.world import Look
+from gitml.engine.world import Look, World
 from gitml.errors import UsageError
 from gitml.hashing.meter import Meter
-from gitml.hashing.tree import walk
 from gitml.manifest.graph import fold
-from gitml.model.path import is_within
-from gitml.model.pipeline import Pipeline
+from gitml.model.path import PathError, check_path, is_within, parents
 from gitml.model.source import Pointer
 from gitml.model.tree import Entry
 from gitml.project.paths import project_path
+from gitml.project.preflight import shared_with_output, shared_with_source, tracked_source
 from gitml.project.project import Project
-from gitml.project.sources import sources_of, update_ignored
+from gitml.project.record import missing, store_source, write_pointer
+from gitml.project.repro import recover
+from gitml.project.sources import sources_of
+from gitml.project.treediff import Changes
+from gitml.project.trees import Trees
+from gitml.store.link import linked_object
 
 
 class Added(NamedTuple):
     """What became of one source.
 
-    `before`: what its pointer named, None for a new one. `asked`: the paths inside it that were typed, none where the
-    source itself was.
+    `state`: `added`, `recorded` (a new version) or `unchanged`. `inside`: the paths in it that were typed, none where
+    the source itself was. `changes`: None for a new source and where they cannot be told. `url`: from where the version
+    before had been downloaded, where this one is no longer that.
     """
 
     path: str
+    state: str
     entry: Entry
-    before: Entry | None = None
-    asked: tuple[str, ...] = ()
-
-    @property
-    def state(self) -> str:
-        """Say `added`, `recorded` (a new version) or `unchanged`."""
-        if self.before is None:
-            return "added"
-        return "unchanged" if self.before == self.entry else "recorded"
+    inside: tuple[str, ...] = ()
+    changes: Changes | None = None
+    url: str | None = None
 
 
-def add(project: Project, cwd: str, typed: Sequence[str], meter: Meter) -> list[Added]:
-    """Record paths that were typed in `cwd`; all are looked at before the first is stored.
+class Typed(NamedTuple):
+    """What the user typed: paths and globs, both relative to `cwd`."""
+
+    cwd: str
+    paths: Sequence[str] = ()
+    globs: Sequence[str] = ()
+
+
+def add(project: Project, typed: Typed, meter: Meter) -> list[Added]:
+    """Record what was typed; all of it is looked at before the first is stored.
+
+    A path inside a source records that source.
 
     Raises:
-        UsageError: One of them cannot be a source; nothing was written.
+        UsageError: Something cannot be a source; nothing was written.
         ChangedWhileReadError: A file was written to meanwhile; its source is recorded as it was before.
     """
     pipeline = project.pipeline()
-    look = project.world(pipeline, acting=True).look()
-    sources = sources_of(project)
-    known = sources.known()
+    world = project.world(pipeline, acting=True)
+    look = world.look()
+    recover(world)
+    targets = _targets(project, world, look, typed)
+    trees = Trees(project, look)
+    added = []
+    for path, inside in targets.items():
+        with project.store.lease.writing():
+            entry = store_source(world.workspace, path, meter)
+            before = write_pointer(project, pipeline, Pointer(path=path, entry=entry), also=targets)
+        added.append(_told(path, entry, before, tuple(inside), trees))
+    return added
+
+
+def _told(path: str, entry: Entry, before: Pointer | None, inside: tuple[str, ...], trees: Trees) -> Added:
+    if before is None:
+        return Added(path, "added", entry, inside)
+    if before.entry == entry:
+        return Added(path, "unchanged", entry, inside, Changes(), before.url)
+    return Added(path, "recorded", entry, inside, trees.count_stored(before.entry, entry), before.url)
+
+
+def _targets(project: Project, world: World, look: Look, typed: Typed) -> dict[str, list[str]]:
+    """Give the sources to record, each with the paths inside it that were typed."""
+    known = sources_of(project).known()
+    cwd = os.path.realpath(typed.cwd)
+    paths = [project_path(project.root, cwd, one) for one in typed.paths]
+    for pattern in typed.globs:
+        paths.extend(_matches(project, look, known, cwd, pattern))
     targets: dict[str, list[str]] = {}
-    for one in typed:
-        path = project_path(project.root, os.path.realpath(cwd), one)
-        owner = known.owner(path)
-        source = path if owner is None else owner.path
-        if owner is None or source == path:
-            _check(project, look, pipeline, known, path)
-        targets.setdefault(source, []).extend([] if source == path else [path])
-    with project.store.lease.writing():
-        return [_record(project, pipeline, look, path, tuple(inner), meter) for path, inner in targets.items()]
+    for path in sorted(dict.fromkeys(paths)):
+        source = known.owner(path) or next((one for one in parents(path) if one in targets), path)
+        inside = targets.setdefault(source, [])
+        if source != path:
+            inside.append(path)
+    for source, inside in targets.items():
+        if inside and os.path.lexists(os.path.join(project.root, source)):
+            for path in inside:
+                _check_kind(project, path, may_be_gone=known.owner(path) is not None)
+        if not inside or source not in known.pointers:
+            _check(project, world, look, known, source)
+    _check_each_other(list(targets))
+    return targets
 
 
-def _record(project: Project, pipeline: Pipeline, look: Look, path: str, asked: tuple[str, ...], meter: Meter) -> Added:
-    sink = StoringSink(
-        git=WorktreeGit(look.held, project.root),
-        cache=project.cache,
-        store=project.store,
-        meter=meter,
-        keep_junk=False,
-    )
-    entry = walk(project.root, path, sink)
-    if entry is None:
-        raise UsageError(f"{path} is gone", hint="gitml checkout brings it back, gitml rm stops tracking it")
-    sources = sources_of(project)
-    with sources.alone():
-        known = sources.known()
-        before = known.pointers.get(path)
-        update_ignored(project, pipeline, known, also=(path,))
-        if before is None or before.entry != entry:
-            sources.write(Pointer(path=path, entry=entry))
-    return Added(path, entry, None if before is None else before.entry, asked)
+def _matches(project: Project, look: Look, known: Known, cwd: str, pattern: str) -> list[str]:
+    """Name what a glob matches, but what somebody owns already and not as a source."""
+    folder = os.path.relpath(cwd, project.root)
+    try:
+        whole = check_path(pattern if folder == "." else f"{folder}/{pattern}")
+    except PathError as error:
+        raise UsageError(f"{pattern}: {error}") from error
+    found = list(look.view.expand(whole, {}))
+    if not found:
+        raise UsageError(f"nothing matches {pattern}", hint="quote the pattern: gitml add --glob 'data/*.csv'")
+    return found
 
 
-def _check(project: Project, look: Look, pipeline: Pipeline, known: Known, path: str) -> None:
+def _check(project: Project, world: World, look: Look, known: Known, path: str) -> None:
+    """Refuse what cannot be a source.
+
+    Raises:
+        UsageError: It says why.
+    """
     if path == ".":
         raise UsageError("the project itself cannot be a source", hint="name the folder that holds the data")
-    try:
-        mode = os.lstat(os.path.join(project.root, path)).st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        raise UsageError(f"{path} does not exist", hint="name a file or folder with raw data") from None
-    if stat.S_ISLNK(mode):
-        raise UsageError(f"{path} is a symlink", hint="add what it leads to, or put the data in its place")
-    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        raise UsageError(f"{path} is not a file or folder", hint="raw data is stored as files")
+    if path in known.pointers and not os.path.lexists(os.path.join(project.root, path)):
+        raise missing(path)
+    _check_kind(project, path)
     if look.held.is_held(path) or look.held.is_dir(path):
-        raise UsageError(f"{path} is tracked by Git, and each path has one owner", hint=f"git rm -r --cached {path}")
-    for step in pipeline.steps.values():
+        raise tracked_source(path)
+    submodule = look.held.submodule_of(path)
+    if submodule is not None:
+        raise UsageError(f"{path} lies in the submodule {submodule}", hint="each path has one owner, here Git")
+    one = fold(path)
+    for step in world.pipeline.steps.values():
         for output in step.outputs:
-            one, other = fold(path), fold(output.path)
+            other = fold(output.path)
             if is_within(one, other) or is_within(other, one):
-                raise UsageError(
-                    f"{path} overlaps {output.path}, an output of step {step.id}", hint="each path has one owner"
-                )
-    for other in known.below(path):
-        raise UsageError(f"{path} holds {other}, a source of its own", hint=f"gitml rm {other}")
+                raise shared_with_output(path, output.path, step.id)
+    _check_others(known, path)
+
+
+def _check_others(known: Known, path: str) -> None:
+    """Refuse a path that overlaps another source, also where case is not told apart."""
+    one = fold(path)
+    for other in known.pointers:
+        if other != path and (is_within(fold(other), one) or is_within(one, fold(other))):
+            if is_within(other, path):
+                hint = f"gitml rm {quote(other)} first, which leaves the data where it is"
+                raise UsageError(f"{path} holds {other}, which is a source of its own", hint=hint)
+            raise shared_with_source(path, other)
+
+
+def _check_each_other(paths: Iterable[str]) -> None:
+    seen: dict[str, str] = {}
+    for path in paths:
+        other = seen.setdefault(fold(path), path)
+        if other != path:
+            raise shared_with_source(path, other)
+
+
+def _check_kind(project: Project, path: str, *, may_be_gone: bool = False) -> None:
+    """Refuse what is neither a file nor a folder."""
+    full = os.path.join(project.root, path)
+    try:
+        mode = os.lstat(full).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        if may_be_gone:
+            return
+        raise UsageError(f"{path} does not exist", hint="name a file or folder with raw data") from None
+    if stat.S_ISLNK(mode) and not may_be_gone:
+        if linked_object(project.store.objects.root, os.readlink(os.fsencode(full))) is None:
+            raise UsageError(f"{path} is a symlink", hint="add what it leads to, or put the data in its place")
+    elif not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)):
+        raise UsageError(f"{path} is not a file or folder", hint="raw data is stored as files")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from shlex import quote
 
 from gitml.engine.judge import Judge
+from gitml.engine.sources import Known, Sources
 from gitml.errors import GitmlError, UsageError
+from gitml.manifest.graph import fold
 from gitml.manifest.load import PYPROJECT
 from gitml.model.glob import compile_glob
 from gitml.model.path import is_glob, is_within, parents
@@ -69,13 +72,15 @@ def _reads(declared: str, path: str) -> bool:
     return any(matches(part) for part in (path, *parents(path)))
 
 
-def check(judge: Judge, wanted: Iterable[str]) -> None:
-    """Read every wanted step's lock and find its code; check that Git tracks no output that is not declared so.
+def check(judge: Judge, wanted: Iterable[str]) -> Known:
+    """Read every wanted step's lock and find its code; check that each path has one owner. Gives the sources.
 
     Raises:
         PreflightError: Something is wrong; nothing was run or written.
+        PointerFileError: A pointer is damaged or of a newer format.
     """
-    problems: list[GitmlError] = []
+    known = Sources(judge.world.root, judge.world.machine).known()
+    problems: list[GitmlError] = [*known.conflicted.values(), *_shared(judge, known)]
     for step_id in wanted:
         step = judge.world.pipeline.steps[step_id]
         for output in step.outputs:
@@ -89,3 +94,45 @@ def check(judge: Judge, wanted: Iterable[str]) -> None:
             problems.append(error)
     if problems:
         raise PreflightError(tuple(problems))
+    return known
+
+
+def _shared(judge: Judge, known: Known) -> Iterator[GitmlError]:
+    """Tell of sources that somebody else owns as well: Git, a step, or another source."""
+    outputs = {fold(o.path): (o.path, s.id) for s in judge.world.pipeline.steps.values() for o in s.outputs}
+    above = {folder: path for path in outputs for folder in parents(path)}
+    seen: dict[str, str] = {}
+    for path in sorted({*known.pointers, *judge.world.pipeline.sources}, key=fold):
+        folded = fold(path)
+        ways = (folded, *parents(folded))
+        if judge.look.held.is_held(path) or judge.look.held.is_dir(path):
+            yield tracked_source(path)
+        meets = next((way for way in ways if way in outputs), above.get(folded))
+        if meets is not None:
+            yield shared_with_output(path, *outputs[meets])
+        other = next((seen[way] for way in ways if way in seen), None)
+        if other is not None:
+            yield shared_with_source(path, other)
+        seen[folded] = path
+
+
+def tracked_source(path: str) -> UsageError:
+    """Say that Git tracks a source, or something in it."""
+    return UsageError(
+        f"{path} is tracked by Git, and each path has one owner", hint=f"git rm -r --cached {quote(path)}"
+    )
+
+
+def shared_with_output(path: str, output: str, step: str) -> UsageError:
+    """Say that a source and an output overlap."""
+    met = "is" if path == output else f"overlaps {output},"
+    hint = "a path has one owner: gitml rm the source, or let the step write elsewhere"
+    return UsageError(f"source {path} {met} an output of step {step}", hint=hint)
+
+
+def shared_with_source(path: str, other: str) -> UsageError:
+    """Say that two sources overlap, or would where case is not told apart."""
+    if is_within(path, other):
+        return UsageError(f"source {path} lies inside source {other}", hint=f"gitml rm {quote(path)}")
+    message = f"sources {path} and {other} are one path where case or Unicode form is not told apart"
+    return UsageError(message, hint="rename one of them: gitml mv")

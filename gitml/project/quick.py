@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import Any, NamedTuple, cast
 
 from gitml.engine.stamp import FreshStamp
 from gitml.hashing.clock import FileClock
@@ -22,8 +23,15 @@ def stamp_of(place: Place, database: StateDatabase) -> FreshStamp:
     return FreshStamp(folders, database, version=__version__)
 
 
-def confirmed(place: Place, environ: Mapping[str, str]) -> list[tuple[str, bool]] | None:
-    """Give each step with whether it is frozen, if all are known to be fresh; None: judge."""
+class Confirmed(NamedTuple):
+    """The last fresh verdict, that still stands: each step with whether it is frozen, and the sources."""
+
+    steps: list[tuple[str, bool]]
+    sources: list[str]
+
+
+def confirmed(place: Place, environ: Mapping[str, str]) -> Confirmed | None:
+    """Give the last wholly fresh verdict, if nothing that it rests on has moved; None: judge."""
     if not os.path.exists(place.database):
         return None
     database = StateDatabase(place.database)
@@ -31,4 +39,7 @@ def confirmed(place: Place, environ: Mapping[str, str]) -> list[tuple[str, bool]
         rows = stamp_of(place, database).confirm(environ)
     finally:
         database.close()
-    return None if rows is None else [(str(step), bool(frozen)) for step, frozen in rows]
+    if rows is None:
+        return None
+    steps, sources = rows
+    return Confirmed([(step, frozen) for step, frozen in cast("list[list[Any]]", steps)], cast("list[str]", sources))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gitml.engine.card import environment_facts
-from gitml.engine.judge import Judge
+from gitml.engine.judge import Judge, Judgement
 from gitml.engine.logs import sweep
 from gitml.engine.loop import Loop, Options, Result
 from gitml.engine.outcome import Executed, Kept
@@ -16,14 +16,19 @@ from gitml.engine.recovery import settle_inflight
 from gitml.engine.report import Reporter
 from gitml.engine.resources import Machine, visible_gpus
 from gitml.engine.survey import survey
+from gitml.engine.view import Witness
 from gitml.engine.world import World
-from gitml.git.ignore import update_exclude
+from gitml.errors import InterruptedRunError
+from gitml.hashing.meter import SILENT, Meter
 from gitml.model.pipeline import Pipeline
 from gitml.project.preflight import check, check_merged
 from gitml.project.project import Project
+from gitml.project.record import record_changes
 from gitml.project.row import Row
 from gitml.project.select import named_steps
-from gitml.project.status import row_of, stamp_if_fresh
+from gitml.project.sources import refresh_ignored, sources_of, sources_read, survey_sources
+from gitml.project.status import Verdict, row_of, stamp_if_fresh
+from gitml.project.treediff import Changes
 
 _DURATION = "duration"
 
@@ -55,8 +60,28 @@ class Interrupts:
             self.interrupt()
 
 
-def repro(project: Project, request: Request, reporter: Reporter, interrupts: Interrupts) -> Result:
-    """Run, restore or keep each wanted step.
+class Stoppable:
+    """A meter through which an interrupt stops the recording of sources: what was stored stays, no pointer changes."""
+
+    def __init__(self, meter: Meter, interrupts: Interrupts) -> None:
+        self._meter = meter
+        self._interrupts = interrupts
+
+    def phase(self, name: str, *, files: int | None = None, size: int | None = None) -> None:
+        """Pass on."""
+        self._meter.phase(name, files=files, size=size)
+
+    def advance(self, files: int, size: int) -> None:
+        """Pass on, unless the user asked to stop."""
+        if self._interrupts.asked:
+            raise InterruptedRunError("stopped while sources were recorded", hint="nothing was recorded by halves")
+        self._meter.advance(files, size)
+
+
+def repro(
+    project: Project, request: Request, reporter: Reporter, interrupts: Interrupts, meter: Meter = SILENT
+) -> Result:
+    """Run, restore or keep each wanted step; new versions of the sources that they read are recorded first.
 
     Raises:
         GitmlError: The declaration, a lock or the code is not valid; nothing was run.
@@ -69,8 +94,12 @@ def repro(project: Project, request: Request, reporter: Reporter, interrupts: In
     check(judge, sorted(options.wanted))
     check_merged(judge, sorted(options.wanted))
     recover(world)
-    ignored = (o.path for step in pipeline.steps.values() for o in step.outputs if not o.git)
-    update_exclude(project.repository, ignored, project.prefix)
+    known = refresh_ignored(project, pipeline)
+    read = sources_read(pipeline, options.wanted, known)
+    for change in record_changes(project, world, judge.look, read, Stoppable(meter, interrupts)):
+        counts = change.changes or Changes()
+        entry = change.pointer.entry
+        reporter.recorded(change.pointer.path, added=counts.added, changed=counts.changed, digest=str(entry.digest))
     loop = Loop(
         judge,
         options,
@@ -86,8 +115,16 @@ def repro(project: Project, request: Request, reporter: Reporter, interrupts: In
     judge.look.view.save()
     _remember_durations(project, result)
     if all(isinstance(outcome, Kept) for outcome in result.outcomes.values()) and not request.names:
-        stamp_if_fresh(project, judge, result.judgements, began_ns)
+        _stamp(project, judge, result.judgements, began_ns)
     return result
+
+
+def _stamp(project: Project, judge: Judge, found: Mapping[str, Judgement], began_ns: int) -> None:
+    """Write down that nothing was to be done, if the sources that no step reads are as they were, too."""
+    known = sources_of(project).known()
+    witness: Witness = {}
+    sources = list(survey_sources(project, judge, known, found, witness))
+    stamp_if_fresh(project, judge, Verdict(found, known, sources, witness), began_ns)
 
 
 def plan(project: Project, request: Request) -> list[Row]:

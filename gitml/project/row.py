@@ -1,4 +1,4 @@
-"""A line of a status report."""
+"""Lines of a status report."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from gitml.model.decision import Reason
+    from gitml.project.treediff import Changes
 
 
 class Row(NamedTuple):
@@ -23,3 +24,11 @@ class Row(NamedTuple):
     upstream: tuple[str, ...] = ()
     frozen: bool = False
     drift: Mapping[str, tuple[str, str]] = MappingProxyType({})
+
+
+class SourceRow(NamedTuple):
+    """One source of the report; `state`: clean, changed or missing. `changes`: None where they cannot be told."""
+
+    path: str
+    state: str
+    changes: Changes | None = None

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from gitml.engine.drift import drifted
 from gitml.engine.judge import Judge, Judgement
+from gitml.engine.sources import Known, SourceState
 from gitml.engine.stamp import variable_digests
 from gitml.engine.survey import survey
 from gitml.engine.view import Witness
@@ -16,42 +18,73 @@ from gitml.model.decision import Decision, Execute, Keep, Reason, Restore, Unkno
 from gitml.model.path import is_glob
 from gitml.project.preflight import check
 from gitml.project.project import Project
-from gitml.project.row import Row
+from gitml.project.row import Row, SourceRow
 from gitml.project.select import named_steps
+from gitml.project.sources import Standing, sources_read, survey_sources
 
 
-def status(project: Project, names: Sequence[str]) -> list[Row]:
-    """Judge the named steps and all they need, or all steps.
+class Report(NamedTuple):
+    """What `status` tells. `sources`: those that the named steps read, or all."""
+
+    rows: list[Row]
+    sources: list[Standing]
+
+
+def status(project: Project, names: Sequence[str]) -> Report:
+    """Judge the named steps and all they need, or all steps and sources.
 
     Raises:
-        GitmlError: The declaration, a lock or the code is not valid.
+        GitmlError: The declaration, a lock, a pointer or the code is not valid.
     """
     began_ns = project.clock.now_ns()
     pipeline = project.pipeline()
     wanted = pipeline.closure(named_steps(pipeline, names)) if names else frozenset(pipeline.steps)
     world = project.world(pipeline, acting=False)
     judge = Judge(world, world.look())
-    check(judge, sorted(wanted))
+    known = check(judge, sorted(wanted))
     found = survey(judge, wanted)
+    read = known if not names else known.only(sources_read(pipeline, wanted, known))
+    witness: Witness = {}
+    sources = list(survey_sources(project, judge, read, found, witness))
     judge.look.view.save()
     drift = drifted(world, {step_id: judgement.facts.key for step_id, judgement in found.items()})
     if not names and not any(drift.values()):
-        stamp_if_fresh(project, judge, found, began_ns)
-    return [row_of(step_id, judgement, drift.get(step_id, {})) for step_id, judgement in found.items()]
+        stamp_if_fresh(project, judge, Verdict(found, known, sources, witness), began_ns)
+    rows = [row_of(step_id, judgement, drift.get(step_id, {})) for step_id, judgement in found.items()]
+    return Report(rows, sources)
 
 
-def stamp_if_fresh(project: Project, judge: Judge, found: Mapping[str, Judgement], began_ns: int) -> None:
+class Verdict(NamedTuple):
+    """What a stamp would vouch for; `witness`: what was looked at for the sources."""
+
+    found: Mapping[str, Judgement]
+    known: Known
+    sources: Sequence[Standing]
+    witness: Witness
+
+
+def stamp_if_fresh(project: Project, judge: Judge, verdict: Verdict, began_ns: int) -> None:
     """Write down that all is fresh, with all that this rests on, so that the next call can confirm it by stat alone."""
-    pipeline = judge.world.pipeline
-    if len(found) != len(pipeline.steps):
+    pipeline, found = judge.world.pipeline, verdict.found
+    if len(found) != len(pipeline.steps) or len(verdict.sources) != len(verdict.known.pointers):
         return
     if not all(isinstance(j.decision, Keep) and j.renamed_from is None for j in found.values()):
         return
-    witness: Witness = {}
-    names: set[str] = set()
-    for step_id, judgement in found.items():
+    if not all(standing.state is SourceState.CLEAN for standing in verdict.sources):
+        return
+    witness = _looked_at(project, judge, verdict)
+    names = {name for step_id in found for name in pipeline.steps[step_id].env} | git_variables(project.environ)
+    steps = [[step_id, isinstance(j.decision, Keep) and j.decision.frozen] for step_id, j in found.items()]
+    rows = [steps, list(verdict.known.pointers)]
+    project.stamp.write(rows, witness, before_ns=began_ns, variables=variable_digests(sorted(names), project.environ))
+
+
+def _looked_at(project: Project, judge: Judge, verdict: Verdict) -> Witness:
+    """Gather all that a verdict rests on."""
+    pipeline = judge.world.pipeline
+    witness: Witness = dict(verdict.witness)
+    for step_id, judgement in verdict.found.items():
         witness.update(judgement.witness)
-        names.update(pipeline.steps[step_id].env)
         declared = {code.path for code in pipeline.steps[step_id].code}
         for probed in judgement.observation.discovery.probed:
             if probed not in witness:
@@ -60,11 +93,10 @@ def stamp_if_fresh(project: Project, judge: Judge, found: Mapping[str, Judgement
                 judge.look.view.note_folders(probed, witness)
     nested = [os.path.join(project.root, path) for path in witness if path.endswith("/.git")]
     own = [path for one in nested for path in own_paths(os.path.dirname(one), project.environ)]
-    for path in (*own, *pipeline.files, "gitml.toml", "pyproject.toml", *project.outside(witness)):
+    declaring = (*pipeline.files, "gitml.toml", "pyproject.toml", *verdict.known.looked_at)
+    for path in (*own, *declaring, *project.outside(witness)):
         judge.look.view.stat(path, witness)
-    names.update(git_variables(project.environ))
-    rows = [[step_id, isinstance(j.decision, Keep) and j.decision.frozen] for step_id, j in found.items()]
-    project.stamp.write(rows, witness, before_ns=began_ns, variables=variable_digests(sorted(names), project.environ))
+    return witness
 
 
 def row_of(step_id: str, judgement: Judgement, drift: Mapping[str, tuple[str, str]]) -> Row:
@@ -73,6 +105,11 @@ def row_of(step_id: str, judgement: Judgement, drift: Mapping[str, tuple[str, st
     if judgement.conflicted:
         state = "conflicted"
     return Row(step=step_id, state=state, reasons=reasons, upstream=upstream, frozen=frozen, drift=drift)
+
+
+def source_row(standing: Standing) -> SourceRow:
+    """Put the state of a source into the words of the report."""
+    return SourceRow(path=standing.pointer.path, state=standing.state.value, changes=standing.changes)
 
 
 def describe(decision: Decision) -> tuple[str, tuple[Reason, ...], tuple[str, ...], bool]:

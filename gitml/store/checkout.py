@@ -25,6 +25,13 @@ _CLONE_FROM = 1 << 20
 _NO_CLONE = (errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EPERM)
 
 
+class OutwardLinkError(DamagedError):
+    """A symlink leads outside the project, so that it could never be put in place safely."""
+
+    def __init__(self, path: str, text: bytes) -> None:
+        super().__init__(f"symlink {path} -> {os.fsdecode(text)} leads outside the project")
+
+
 def materialise(store: ObjectStore, entry: Entry, root: str, path: str) -> None:
     """Write `entry` to `root`/`path`, where nothing stands; parents are made, links on the way refused.
 
@@ -107,12 +114,12 @@ def check_link(path: str, text: bytes) -> None:
     Nor may it climb after it went down: `x/..` is not where it seems to be when `x` is a link itself.
 
     Raises:
-        DamagedError: It does.
+        OutwardLinkError: It does.
     """
     parts = [part for part in text.split(b"/") if part not in (b"", b".")]
     climbs = parts.count(b"..")
     if text.startswith(b"/") or climbs > path.count("/") or b".." in parts[climbs:]:
-        raise DamagedError(f"symlink {path} -> {os.fsdecode(text)} leads outside the project")
+        raise OutwardLinkError(path, text)
 
 
 def _clone(store: ObjectStore, digest: Digest, target: int) -> bool:
