@@ -46,15 +46,11 @@ class Tip(NamedTuple):
 
 
 class Committed(NamedTuple):
-    """A lock or pointer in a commit, tree or index; `path` is relative to the worktree, `digests` all it mentions.
-
-    `oid`: its blob.
-    """
+    """A lock or pointer in a commit, tree or index, and what it mentions; `path` is relative to the worktree."""
 
     where: str
     path: str
-    digests: frozenset[str]
-    oid: str
+    mentions: Mentions
 
 
 class Worktree(NamedTuple):

@@ -4,17 +4,46 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
 
-_DIGEST = re.compile(rb"blake3:[0-9a-f]{64}")
+_DIGEST = re.compile(
+    rb"""(?:"mode":\s?"(\w+)",\s?"digest":\s?")?"""
+    rb"""(blake3:[0-9a-f]{64})"""
+    rb"""(?:",\s*(?:"files":\s?\d+,\s*)?"mode":\s?"(\w+)")?"""
+)
 _OVERLAP = 7 + 64 - 1
+_LEAVES = frozenset((b"file", b"executable", b"symlink"))
 
 
-def mentioned(chunks: Iterable[bytes]) -> frozenset[str]:
-    """Give every `blake3:<64 hex>` in the bytes that the chunks are pieces of, also across their borders."""
+class Mentions(NamedTuple):
+    """Digests in their written form. `leaves`: those called a file or link at every mention; `folders`: at any."""
+
+    digests: frozenset[str] = frozenset()
+    leaves: frozenset[str] = frozenset()
+    folders: frozenset[str] = frozenset()
+
+
+def mentioned(chunks: Iterable[bytes]) -> Mentions:
+    """Give every `blake3:<64 hex>` in the bytes that the chunks are pieces of, also across their borders.
+
+    What a digest is called is taken from beside it, as entries are written in locks (names sorted) and in runs.
+    """
     found: set[bytes] = set()
+    leaves: set[bytes] = set()
+    others: set[bytes] = set()
+    folders: set[bytes] = set()
     rest = b""
     for chunk in chunks:
         text = rest + chunk
-        found.update(_DIGEST.findall(text))
+        for before, digest, after in _DIGEST.findall(text):
+            kind = before or after
+            found.add(digest)
+            (leaves if kind in _LEAVES else others).add(digest)
+            if kind == b"directory":
+                folders.add(digest)
         rest = text[-_OVERLAP:]
-    return frozenset(digest.decode("ascii") for digest in found)
+    return Mentions(_texts(found), _texts(leaves - others), _texts(folders))
+
+
+def _texts(digests: set[bytes]) -> frozenset[str]:
+    return frozenset(digest.decode("ascii") for digest in digests)

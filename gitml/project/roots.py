@@ -57,6 +57,7 @@ class Root(NamedTuple):
     def digests(self) -> frozenset[str]:
         """All digests that the file names, whatever for."""
         return self.mentions.digests
+
     oid: str | None = None
 
 

@@ -40,7 +40,7 @@ def git_of(repo: Repo) -> Git:
 
 def digests(git: Git, tips: Iterable[Tip]) -> set[str]:
     with CommittedReader(git) as reader:
-        return {digest for file in reader.files(tips) for digest in file.digests}
+        return {digest for file in reader.files(tips) for digest in file.mentions.digests}
 
 
 def numbers(found: Iterable[str]) -> set[int]:
@@ -83,7 +83,7 @@ def test_locks_and_pointers_of_every_project_are_found_and_nothing_else(repo: Re
     repo.commit()
     git = git_of(repo)
     with CommittedReader(git) as reader:
-        found = {file.path: file.digests for file in reader.files(refs(git))}
+        found = {file.path: file.mentions.digests for file in reader.files(refs(git))}
     assert found == {path: frozenset([named(number)]) for number, path in enumerate([*places, strange], 1)}
 
 
@@ -140,7 +140,7 @@ def test_the_index_is_read_at_all_stages_of_a_conflict(repo: Repo) -> None:
     git = git_of(repo)
     with CommittedReader(git) as reader:
         found = list(reader.blobs("index", in_index(git)))
-    assert numbers(digest for file in found for digest in file.digests) == {1, 2, 3, 4}
+    assert numbers(digest for file in found for digest in file.mentions.digests) == {1, 2, 3, 4}
 
 
 def test_what_a_merge_has_fetched_and_nothing_else_names_is_read(repo: Repo) -> None:
