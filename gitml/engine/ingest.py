@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from functools import partial
 
 import xxhash
 
 from gitml.errors import DamagedError, UsageError
 from gitml.hashing.folderrow import SIGNATURE, pack_stat
-from gitml.hashing.folders import FolderCache
 from gitml.hashing.intake import Digesting, Spot, Taken, kind_byte
-from gitml.hashing.meter import Meter
-from gitml.hashing.scan import Scanner, Want
 from gitml.model.digest import Digest
-from gitml.model.tree import Entry
 from gitml.store.checkout import check_link
 from gitml.store.link import adopt
 from gitml.store.store import Store
@@ -70,15 +65,3 @@ def refuse_outward(path: str, text: bytes) -> None:
         check_link(path, text)
     except DamagedError as error:
         raise UsageError(error.message, hint="replace it by what it leads to, or leave it out") from None
-
-
-def ingest_folder(
-    folders: FolderCache, store: Store, path: str, *, meter: Meter, is_junk: Callable[[str], bool] | None
-) -> Entry:
-    """Store all that a folder holds, but what `is_junk` names; raises as `Scanner.scan`.
-
-    Blobs come first, then trees; what names the folder's tree is for the caller to write.
-    """
-    intake = partial(Storing, store, folders.root, folders.linked)
-    want = Want(intake=intake, meter=meter, is_junk=is_junk, again=True)
-    return Scanner(folders, want).scan(path).entry

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
-from gitml.engine.ingest import ingest_folder, refuse_outward
+from gitml.engine.ingest import Storing, refuse_outward
 from gitml.engine.view import Below, Witness
 from gitml.hashing.file import digest_bytes, signature_of
 from gitml.hashing.folderrow import tree_of
@@ -91,7 +92,7 @@ class DigestSink:
         """Take a folder that Git has no part in by what is remembered of it; None where nothing can be remembered."""
         scan = None if self._scans is None else self._scans.find(path)
         if scan is None:
-            want = Want(intake=self._intake, meter=SILENT, is_junk=None if self._keep_junk else is_junk)
+            want = Want(intake=self._intake, meter=SILENT, is_junk=is_junk, keep_junk=self._keep_junk)
             scan = Scanner(self._cache.folders, want).scan(path)
         if self._tree is not digest_bytes and not self._has_tree(scan.entry.digest) and not self._give_trees(scan):
             return None
@@ -183,8 +184,9 @@ class StoringSink:
         """Store a folder at once, unless Git holds something in it: that is kept in Git's form."""
         if self._git.holds_below(path):
             return None
-        junk = None if self._keep_junk else is_junk
-        return ingest_folder(self._cache.folders, self._store, path, meter=self._meter, is_junk=junk)
+        intake = partial(Storing, self._store, self._root, self._cache.folders.linked)
+        want = Want(intake=intake, meter=self._meter, is_junk=is_junk, keep_junk=self._keep_junk, again=True)
+        return Scanner(self._cache.folders, want).scan(path).entry
 
     def linked(self, path: str, text: bytes) -> Entry | None:
         """Take a link into the store for the file that it stands for."""

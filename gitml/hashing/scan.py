@@ -104,7 +104,7 @@ class Scans:
 
 
 class Want(NamedTuple):
-    """How to look. `is_junk` tells by a member's path whether it is left out; None: nothing is.
+    """How to look. `is_junk` tells by its name what tools leave behind: left out, unless `keep_junk`.
 
     `intake` makes what takes the files, once in each process; `again`: also what is known must be taken (its bytes may
     not be in the store).
@@ -112,8 +112,13 @@ class Want(NamedTuple):
 
     intake: Callable[[], Intake]
     meter: Meter
-    is_junk: Callable[[str], bool] | None = None
+    is_junk: Callable[[str], bool]
+    keep_junk: bool = False
     again: bool = False
+
+
+class _ForgottenError(Exception):
+    """What a row says of its files cannot be read."""
 
 
 class Scanner:
@@ -133,7 +138,12 @@ class Scanner:
             OSError: Something cannot be read.
         """
         rows = self._cache.rows(path)
-        stale = self._cache.stale(rows)
+        try:
+            return self._scan(path, rows, self._cache.stale(rows))
+        except _ForgottenError:  # half of what was remembered is damaged
+            return self._scan(path, {}, set())
+
+    def _scan(self, path: str, rows: Mapping[str, FolderRow], stale: set[str]) -> Scan:
         root = os.open(self._cache.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             found = self._walk(root, path, rows, stale)
@@ -161,8 +171,7 @@ class Scanner:
 
     def _is_usable(self, row: FolderRow) -> bool:
         """Tell whether a row leaves out what is left out now."""
-        without = bool(row.flags & WITHOUT_JUNK)
-        return not row.flags & JUNK << HERE or without == (self._want.is_junk is not None)
+        return not row.flags & JUNK << HERE or bool(row.flags & WITHOUT_JUNK) != self._want.keep_junk
 
     def _list(self, root: int, found: Found) -> None:
         if found.path.count("/") > DEEPEST:
@@ -180,10 +189,11 @@ class Scanner:
                 listed = [(os.fsencode(member.name), member.is_dir(follow_symlinks=False)) for member in members]
         finally:
             os.close(folder)
-        is_junk = self._want.is_junk
-        if is_junk is not None:
-            kept = [(name, is_folder) for name, is_folder in listed if not is_junk(os.fsdecode(name))]
-            found.flags = WITHOUT_JUNK | (JUNK << HERE | JUNK if len(kept) < len(listed) else 0)
+        want = self._want
+        kept = [(name, is_folder) for name, is_folder in listed if not want.is_junk(os.fsdecode(name))]
+        found.flags = JUNK << HERE | JUNK if len(kept) < len(listed) else 0
+        if not want.keep_junk:
+            found.flags |= WITHOUT_JUNK
             listed = kept
         listed.sort()
         found.names = [name for name, is_folder in listed if not is_folder]
@@ -241,7 +251,7 @@ class Scanner:
         assert found.row is not None
         contents = found.known or self._cache.contents(found.path, found.row)
         if contents is None:
-            raise ChangedWhileReadError(found.path)
+            raise _ForgottenError
         return contents
 
     def _made(self, found: Found, members: tuple[Member, ...]) -> tuple[Contents, FolderRow, list[int]]:
