@@ -46,11 +46,15 @@ class Tip(NamedTuple):
 
 
 class Committed(NamedTuple):
-    """A lock or pointer in a commit, tree or index, and what it mentions; `path` is relative to the worktree."""
+    """A lock or pointer in a commit, tree or index, and what it mentions; `path` is relative to the worktree.
+
+    `oid`: its blob.
+    """
 
     where: str
     path: str
     mentions: Mentions
+    oid: str
 
 
 class Worktree(NamedTuple):

@@ -52,13 +52,12 @@ class Root(NamedTuple):
     where: str
     path: str
     mentions: Mentions
+    oid: str | None = None
 
     @property
     def digests(self) -> frozenset[str]:
         """All digests that the file names, whatever for."""
         return self.mentions.digests
-
-    oid: str | None = None
 
 
 def roots(project: Project) -> Iterator[Root]:
