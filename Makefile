@@ -31,7 +31,8 @@ lint: $(VENV)/.test ## formatting, lint, types and layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-bench: $(VENV)/.gitml ## measure against DVC, Snakemake, doit and make
+# The figures of git-annex, and the bars over b3sum and xxhsum: apt-get install b3sum xxhash git-annex
+bench: $(VENV)/.gitml ## measure against DVC, Git, git-annex, Snakemake, doit and make (BENCH_ARGS="--parts data")
 	$(BIN)/python -m tests.bench $(BENCH_ARGS)
 
 # Each round draws new examples, so a round that fails prints the seed to repeat it with.

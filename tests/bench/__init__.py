@@ -1,1 +1,1 @@
-"""gitml measured against DVC, Snakemake, doit and make: the same pipelines, in the same run, on the same machine."""
+"""gitml measured against other tools: the same work, in the same run, on the same machine."""

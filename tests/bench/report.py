@@ -30,9 +30,9 @@ were written out and the bytes of some, and the tool's own answer whether anythi
 
 - The last column has what bounds any tool: `cat`, `b3sum`, `xxhsum -H2` and `cp` of the same file; `cp; sync` is `cp`
   that waits for the disk, as `gitml add` does for large files. `find` prints size and time of every file
-  (`find -printf '%s %T@\\n'`), `find -printf %s` and `find, b3sum` (`find -print0 | xargs -0 -P CORES -n 1000 b3sum`) sizes
-  and digests of the objects of the cache. *status of one file* is `gitml status` of a project with one file of
-  8 KiB, in the same state: the start-up that every call has.
+  (`find -printf '%s %T@\\n'`), `find -printf %s` the sizes of the objects of the cache; `find, b3sum` is
+  `find -print0 | xargs -0 -P CORES -n 1000 b3sum` over them. *status of one file* is `gitml status` of a project with
+  one file of 8 KiB, in the same state: the start-up that every call has.
 - *add, copying* and *add, hardlinking*: gitml's `cache.link`, DVC's `cache.type`. The folder is added as each tool
   does by itself. Git has `feature.manyFiles` and a warm untracked cache.
 - *status*: after a commit and a warm-up; *after a touch*: with a new modification time and the same bytes; *after an
@@ -48,7 +48,7 @@ _ABOUT = """\
 All figures come from one run of the harness in `tests/bench`. A cell holds the ratio to gitml's time in **bold** (above
 1: gitml is faster), the best wall time, and the peak memory of the tool's largest process. A figure `>N s` was killed
 at that limit; *not run* was left out, not installed, or had no first run to stand on. No memory figure is below that of
-the harness (about 20 MB), which Linux hands on to a child: make's is smaller.
+the process that starts the command (about 10 MB), which Linux hands on to it: that of make and `cat` is smaller.
 """
 
 

@@ -12,7 +12,7 @@ from blake3 import blake3
 SMALL = (1 << 10, 8 << 10)
 TINY = (80, 120)
 PER_FOLDER = 1000
-_PART = 16 << 20
+_PART = 4 << 20
 
 
 def write_file(path: Path, size: int) -> None:

@@ -33,7 +33,7 @@ def run_watched(argv: Sequence[str], *, cwd: Path, environ: Mapping[str, str], l
 
 
 class _Watch:
-    """Looks at a process and its descendants until it is stopped."""
+    """Looks at the descendants of a launcher until it is stopped."""
 
     def __init__(self) -> None:
         self._over = threading.Event()
@@ -50,10 +50,10 @@ class _Watch:
             self._thread.join()
         return self._peak
 
-    def _look(self, first: psutil.Process) -> None:
+    def _look(self, launcher: psutil.Process) -> None:
         while not self._over.wait(_PAUSE):
             with contextlib.suppress(psutil.NoSuchProcess):
-                living = [first, *first.children(recursive=True)]
+                living = launcher.children(recursive=True)
                 self._peak = max(self._peak, sum(map(_mark, living)))
 
 
