@@ -148,7 +148,7 @@ def examine(folder: int, name: str, expected: str, *, largest: int | None = None
             return Look(status.st_size)
         return _hash(descriptor, status.st_size, expected)
     except OSError as error:
-        return Look(0, Fault.UNREADABLE, error.strerror or str(error))
+        return _refused(error)
     finally:
         os.close(descriptor)
 
@@ -171,6 +171,8 @@ def _refused(error: OSError) -> Look:
         return Look(0, Fault.NO_FILE, "a symlink")
     if error.errno == errno.ENXIO:
         return Look(0, Fault.NO_FILE, "a socket or a device")
+    if error.errno == errno.EIO:
+        return Look(0, Fault.BYTES, "the disk cannot read it")
     return Look(0, Fault.UNREADABLE, error.strerror or str(error))
 
 
