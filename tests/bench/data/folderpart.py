@@ -17,7 +17,7 @@ from tests.bench.data.rounds import Sampler, by_turns
 from tests.bench.data.site import Site, timed
 from tests.bench.data.task import CP_R, FIND, START_UP, Place, Task
 from tests.bench.measure import Bench
-from tests.bench.repository import NotDoneError
+from tests.bench.repository import NotDoneError, quiet
 from tests.bench.result import Result
 
 
@@ -134,6 +134,7 @@ class FolderPart:
             keeper.settle(site.folder)
             asking = {keeper.name: partial(site.status, changed=False)}
             yield from by_turns(once, Task.FOLDER_NOOP, asking)
+        quiet(["chmod", "-R", "u+w", "."], site.folder, {})  # it protects its folders from deletion
 
 
 def _edited(site: Site) -> Sample:
