@@ -28,6 +28,7 @@ COMMANDS = {
     "graph": "draw the pipeline as text, Mermaid or DOT",
     "lint": "show what looks wrong in the declaration",
     "runs": "list the runs that are known here",
+    "update": "download what is newer where sources are published",
     "checkout": "make the worktree match what is recorded",
     "accept": "let outputs stand for a new key",
     "verify": "prove the cache whole",

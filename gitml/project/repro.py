@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gitml.engine.card import environment_facts
@@ -21,6 +21,7 @@ from gitml.engine.world import World
 from gitml.errors import InterruptedRunError
 from gitml.hashing.meter import SILENT, Meter
 from gitml.model.pipeline import Pipeline
+from gitml.project.needed import needed_and_missing
 from gitml.project.preflight import check, check_merged
 from gitml.project.project import Project
 from gitml.project.record import record_changes
@@ -95,6 +96,8 @@ def repro(
     check_merged(judge, sorted(options.wanted))
     recover(world)
     known = refresh_ignored(project, pipeline)
+    if _fetch(project, pipeline, options.wanted, reporter, Stoppable(meter, interrupts)):
+        judge, known = Judge(world, world.look()), sources_of(project).known()
     read = sources_read(pipeline, options.wanted, known)
     for change in record_changes(project, world, judge.look, read, Stoppable(meter, interrupts)):
         counts = change.changes or Changes()
@@ -117,6 +120,19 @@ def repro(
     if all(isinstance(outcome, Kept) for outcome in result.outcomes.values()) and not request.names:
         _stamp(project, judge, result.judgements, began_ns)
     return result
+
+
+def _fetch(project: Project, pipeline: Pipeline, wanted: Iterable[str], reporter: Reporter, meter: Meter) -> bool:
+    """Download the declared sources that the wanted steps read and that are not here; tells whether any was."""
+    missing = needed_and_missing(project.root, pipeline, wanted)
+    if not missing:
+        return False
+    from gitml.project.fetch import fetch_missing  # noqa: PLC0415 - what speaks HTTP takes 40 ms to load
+
+    for source in fetch_missing(project, pipeline, missing, meter):
+        if source.state == "new":
+            reporter.recorded(source.path, added=1, changed=0, digest=str(source.entry.digest))
+    return True
 
 
 def _stamp(project: Project, judge: Judge, found: Mapping[str, Judgement], began_ns: int) -> None:

@@ -1,0 +1,53 @@
+"""A file that is being received into the store: its digest is known only when the last byte has come.
+
+It is written to `tmp/` beside the objects and renamed into place, so that a download costs one write. A kill leaves a
+file in `tmp/`, which nothing names.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+from collections.abc import Iterator
+
+from gitml.model.digest import Digest
+from gitml.store.objects import ObjectStore
+from gitml.store.sharing import make_folder
+
+_SYNC_FROM = 1 << 20
+_serial = itertools.count()
+
+
+class Incoming:
+    """An open, empty file; `descriptor` is written by whoever receives, who also names what came."""
+
+    def __init__(self, objects: ObjectStore, path: str, descriptor: int) -> None:
+        self._objects = objects
+        self._path = path
+        self.descriptor = descriptor
+
+    def publish(self, digest: Digest, size: int) -> None:
+        """Make what was written the object of a digest that was computed on the way; one that is there stays."""
+        if self._objects.has(digest, size):
+            return
+        if size >= _SYNC_FROM:
+            os.fsync(self.descriptor)
+        target = self._objects.path(digest)
+        make_folder(self._objects.root, os.path.dirname(target))
+        os.rename(self._path, target)
+
+
+@contextlib.contextmanager
+def receiving(objects: ObjectStore) -> Iterator[Incoming]:
+    """Open a file in the store's file system; what was not published is gone at the end."""
+    folder = os.path.join(objects.root, "tmp")
+    make_folder(objects.root, folder)
+    path = os.path.join(folder, f"{os.getpid()}-in{next(_serial)}-{os.urandom(4).hex()}")
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+    try:
+        yield Incoming(objects, path, descriptor)
+    finally:
+        os.close(descriptor)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
