@@ -30,6 +30,7 @@ COMMANDS = {
     "runs": "list the runs that are known here",
     "update": "download what is newer where sources are published",
     "checkout": "make the worktree match what is recorded",
+    "gc": "delete from the cache what nothing needs",
     "accept": "let outputs stand for a new key",
     "verify": "prove the cache whole",
     "completion": "print the shell's completion script",

@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import NamedTuple
 
@@ -41,6 +42,7 @@ from gitml.store.registry import registered
 _FOLDERS = ("lock", "sources")
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CHUNK = 1 << 20
+_LONGEST_EXECUTION_S = 30 * 86400.0
 
 
 class Root(NamedTuple):
@@ -90,10 +92,14 @@ def repositories(project: Project) -> list[Git]:
 
 
 class RepositoryRoots:
-    """The locks and pointers of one repository; used as a context. Each file is given once."""
+    """The locks and pointers of one repository; used as a context. Each file is given once.
+
+    `is_busy`: whether `all` has met a claim that was signed by an execution, and not long ago.
+    """
 
     def __init__(self, git: Git) -> None:
         self.git = git
+        self.is_busy = False
         self._reader = CommittedReader(git)
         self._folders = {""}
 
@@ -113,7 +119,10 @@ class RepositoryRoots:
         yield from self._in_git(wants_snapshot)
         for worktree in worktrees(self.git):
             yield from self._on_disk(worktree.git)
-        yield from _journals(os.path.join(self.git.common_dir, "gitml", "claims"), "unfinished executions")
+        claims = os.path.join(self.git.common_dir, "gitml", "claims")
+        for root in _journals(claims, "unfinished executions"):
+            self.is_busy = self.is_busy or _is_recent(os.path.join(claims, root.path))
+            yield root
         yield from self._in_git(wants_snapshot)
 
     def of_snapshots(self, oids: Collection[str]) -> Iterator[Root]:
@@ -201,6 +210,14 @@ def _is_reached_by_folders(worktree: str, path: str) -> bool:
         except (FileNotFoundError, NotADirectoryError):
             return False
     return True
+
+
+def _is_recent(path: str) -> bool:
+    """Tell whether a claim may be that of an execution that still goes on."""
+    try:
+        return time.time() - os.stat(path).st_mtime < _LONGEST_EXECUTION_S
+    except FileNotFoundError:
+        return False
 
 
 def _names(folder: str) -> list[str]:
