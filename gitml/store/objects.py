@@ -1,5 +1,7 @@
 """Content-addressed objects: `objects/ab/cdef…`, one read-only file per blob or tree, named by its BLAKE3.
 
+Small ones that come in numbers lie in packs instead (`gitml.store.packfile`); reading sees both, the files first.
+
 Crash story: an object is written to `tmp/` beside `objects/` in the same file system and renamed into place, so that a
 name is either absent or whole as far as a kill can tell. A power cut may still leave a renamed file without its bytes;
 so length is checked before an object is counted on, and its digest whenever it is copied out: such an object is then
@@ -12,26 +14,37 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import re
 import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import xxhash
 from blake3 import blake3
 
 from gitml.errors import DamagedError
 from gitml.hashing.file import BUFFER, ChangedWhileReadError, FileDigest, NotRegularError, digest_bytes, signature_of
+from gitml.hashing.stream import copy_stream
 from gitml.model.digest import Digest
+from gitml.store.atomic import write_atomically
+from gitml.store.packer import SMALL, Packer
+from gitml.store.packfile import Pack, PackError
+from gitml.store.packrewrite import read_places, rewrite
+from gitml.store.packset import PackSet, Place
+from gitml.store.sharing import make_folder
 
 _SYNC_FROM = 1 << 20
-_SMALL = 128 << 10
-_THREADED_FROM = 8 << 20
+_ATTEMPTS = 5
+_HEX = re.compile(r"[0-9a-f]{64}\Z")
 _serial = itertools.count()
 
 
 class MissingObjectError(DamagedError):
-    """An object is not in the store; `digest` names it."""
+    """An object is not in the store; `digest` names it, `refused`: packs that were found damaged, where it may lie."""
 
-    def __init__(self, digest: Digest) -> None:
-        super().__init__(f"object {digest} is not in the cache", hint="run `gitml repro` to make it again")
+    def __init__(self, digest: Digest, *, refused: Sequence[PackError] = ()) -> None:
+        because = "".join(f"; {error.message}" for error in refused)
+        super().__init__(f"object {digest} is not in the cache{because}", hint="run `gitml repro` to make it again")
         self.digest = digest
 
 
@@ -46,6 +59,21 @@ class CorruptObjectError(DamagedError):
         self.digest = digest
 
 
+class Loose(NamedTuple):
+    """An object that is a file of its own."""
+
+    path: str
+    size: int
+
+
+class Packed(NamedTuple):
+    """An object that is `length` bytes of the pack at `path`."""
+
+    path: str
+    offset: int
+    length: int
+
+
 class ObjectStore:
     """Objects below `root`; methods are safe to call from several threads and processes at once."""
 
@@ -53,19 +81,111 @@ class ObjectStore:
         self.root = root
         self._objects = os.path.join(root, "objects")
         self._tmp = os.path.join(root, "tmp")
+        self._packs = PackSet(root)
 
     def path(self, digest: Digest) -> str:
-        """Tell where an object lies, or would lie."""
-        name = digest.hex
-        return os.path.join(self._objects, name[:2], name[2:])
+        """Tell where an object lies, or would lie, as a file of its own."""
+        return self._path(digest.hex)
+
+    def locate(self, digest: Digest) -> Loose | Packed | None:
+        """Tell where an object lies; whoever opens what is named looks again when a collector was faster."""
+        size = self._loose_size(digest.hex)
+        if size is not None:
+            return Loose(self.path(digest), size)
+        for place in self._packs.places(digest.raw):
+            return Packed(place.pack.path, place.offset, place.length)
+        return None
 
     def has(self, digest: Digest, size: int | None = None) -> bool:
         """Tell whether an object is there and, where its size is known, whole."""
-        try:
-            found = os.stat(self.path(digest))
-        except FileNotFoundError:
-            return False
-        return stat.S_ISREG(found.st_mode) and (size is None or found.st_size == size)
+        found = self._loose_size(digest.hex)
+        if found is not None and size in (None, found):
+            return True
+        return any(size in (None, place.length) for place in self._packs.places(digest.raw))
+
+    def holds(self, raw: bytes, size: int | None) -> bool:
+        """Tell what `has` does of a raw digest, but without a look for packs that others have just added."""
+        found = self._loose_size(raw.hex())
+        if found is not None and size in (None, found):
+            return True
+        return any(size in (None, place.length) for place in self._packs.places(raw, look=False))
+
+    def packing(self, *, loose_below: int = 64) -> Packer:
+        """Gather small objects into packs; fewer than `loose_below` of them become files of their own.
+
+        To be called by a holder of the lease: what is found to be stored now is counted on until the packer ends.
+        """
+        self.look_again()
+        return Packer(self, loose_below=loose_below)
+
+    def packs(self) -> list[Pack]:
+        """List the packs that stand here now, but those that are refused."""
+        return self._packs.packs()
+
+    def refused(self) -> tuple[PackError, ...]:
+        """Name the packs that this process found to be damaged as a whole."""
+        return self._packs.refused
+
+    def loose(self) -> Iterator[tuple[bytes, str]]:
+        """Give the raw digest and path of every object that is a file of its own, by shard, without a `stat`."""
+        for shard in _list(self._objects):
+            folder = os.path.join(self._objects, shard)
+            for name in _list(folder):
+                if _HEX.match(shard + name):
+                    yield bytes.fromhex(shard + name), os.path.join(folder, name)
+
+    def repack(self, pack: Pack, live: Callable[[bytes], bool]) -> list[str]:
+        """Write a pack anew with those of its objects for whose raw digest `live` answers true, then remove it.
+
+        Gives the paths of the new packs: none when nothing lives, the old one when all of it does.
+
+        Raises:
+            OSError: The new pack cannot be written; the old one stands as it did.
+        """
+        return self.merge([pack], live)
+
+    def merge(self, packs: Sequence[Pack], live: Callable[[bytes], bool]) -> list[str]:
+        """Write several packs anew as one, or as few as hold them; as `repack`."""
+        written = rewrite(self._packs, self.root, packs, live, self._set_aside)
+        self.look_again()
+        return written
+
+    def fetch_many(self, raws: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+        """Read many small objects, each once, in the order in which they lie, packed ones first; each is verified.
+
+        Raises:
+            MissingObjectError: One is not there; before anything is given, unless it is removed meanwhile.
+            CorruptObjectError: The bytes of one have another digest.
+        """
+        packed, loose = self._placed(raws)
+        while packed:
+            with contextlib.suppress(FileNotFoundError):  # a collector has written the pack anew
+                for place, raw, data in read_places(self._packs, list(packed.items())):
+                    if blake3(data).digest() != raw:
+                        self._set_aside(place, raw, data)
+                        data = self._read_packed(Digest.from_raw(raw))
+                    del packed[raw]
+                    yield raw, data
+            if packed:
+                packed, more = self._placed(packed)
+                loose += more
+        for raw in loose:
+            yield raw, self.read(Digest.from_raw(raw))
+
+    def sizes(self, raws: Iterable[bytes]) -> dict[bytes, int]:
+        """Tell the sizes in bytes of those objects that are there."""
+        found = {}
+        for raw in raws:
+            size = self._loose_size(raw.hex())
+            if size is None:
+                size = next((place.length for place in self._packs.places(raw)), None)
+            if size is not None:
+                found[raw] = size
+        return found
+
+    def look_again(self) -> None:
+        """Learn which packs have come and gone."""
+        self._packs.look(again=True)
 
     def read(self, digest: Digest) -> bytes:
         """Read a small object (a tree, a log, a metrics file) and check its bytes.
@@ -78,7 +198,7 @@ class ObjectStore:
             with open(self.path(digest), "rb") as file:
                 data = file.read()
         except FileNotFoundError:
-            raise MissingObjectError(digest) from None
+            return self._read_packed(digest)
         if digest_bytes(data) != digest:
             raise self.quarantine(digest)
         return data
@@ -87,15 +207,22 @@ class ObjectStore:
         """Store bytes; nothing is written when they are there already."""
         digest = digest_bytes(data)
         if not self.has(digest, len(data)):
-            temporary, descriptor = self._create()
-            try:
-                with open(descriptor, "wb") as file:
-                    file.write(data)
-                self._publish(temporary, digest)
-            except BaseException:
-                _unlink(temporary)
-                raise
+            self.put(digest.raw, data)
         return digest
+
+    def put(self, raw: bytes, data: bytes) -> None:
+        """Write bytes, whose digest the caller has computed, as a file of their own."""
+        temporary, descriptor = self._create()
+        try:
+            with open(descriptor, "wb") as file:
+                file.write(data)
+                if len(data) >= _SYNC_FROM:
+                    file.flush()
+                    os.fsync(file.fileno())
+            self._publish(temporary, Digest.from_raw(raw))
+        except BaseException:
+            _unlink(temporary)
+            raise
 
     def add_file(self, path: str) -> FileDigest:
         """Store a regular file, hashing it while it is copied, and give its digest and its stat.
@@ -110,10 +237,10 @@ class ObjectStore:
             before = os.fstat(descriptor)
             if not stat.S_ISREG(before.st_mode):
                 raise NotRegularError(path)
-            if before.st_size <= _SMALL:
+            if before.st_size <= SMALL:
                 found = self._add_small(descriptor, before.st_size)
             else:
-                found = self._add_large(descriptor)
+                found = self._add_large(descriptor, before.st_size)
             signature = signature_of(os.fstat(descriptor))
         finally:
             os.close(descriptor)
@@ -132,7 +259,8 @@ class ObjectStore:
         try:
             source = os.open(self.path(digest), os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
-            raise MissingObjectError(digest) from None
+            _write_all(target, self._read_packed(digest))
+            return
         try:
             while data := os.read(source, 4 * BUFFER):
                 hasher.update(data)
@@ -149,11 +277,62 @@ class ObjectStore:
 
     def quarantine(self, digest: Digest) -> CorruptObjectError:
         """Move a damaged object out of the way and give the error to raise."""
-        folder = os.path.join(self.root, "quarantine")
-        os.makedirs(folder, exist_ok=True)
-        target = os.path.join(folder, digest.hex)
+        target = self._quarantine_path(digest)
         with contextlib.suppress(FileNotFoundError):
             os.rename(self.path(digest), target)
+        return CorruptObjectError(digest, target)
+
+    def _placed(self, raws: Iterable[bytes]) -> tuple[dict[bytes, Place], list[bytes]]:
+        """Part objects into those that lie in packs and the others, which are files or missing."""
+        self._packs.look()
+        packed, others = {}, []
+        for raw in dict.fromkeys(raws):
+            places = self._packs.places(raw, look=False)
+            if places:
+                packed[raw] = places[0]
+            elif self._loose_size(raw.hex()) is not None:
+                others.append(raw)
+            else:
+                raise MissingObjectError(Digest.from_raw(raw), refused=self._packs.refused)
+        return packed, others
+
+    def _quarantine_path(self, digest: Digest) -> str:
+        folder = os.path.join(self.root, "quarantine")
+        make_folder(self.root, folder)
+        return os.path.join(folder, digest.hex)
+
+    def _path(self, name: str) -> str:
+        return f"{self._objects}/{name[:2]}/{name[2:]}"
+
+    def _loose_size(self, name: str) -> int | None:
+        try:
+            found = os.stat(self._path(name))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return found.st_size if stat.S_ISREG(found.st_mode) else None
+
+    def _read_packed(self, digest: Digest) -> bytes:
+        """Read an object from any pack where it is whole; raises as `read`."""
+        raw, damaged = digest.raw, None
+        for _ in range(_ATTEMPTS):
+            try:
+                for place in self._packs.places(raw):
+                    data = self._packs.read(place)
+                    if blake3(data).digest() == raw:
+                        return data
+                    damaged = self._set_aside(place, raw, data)
+            except FileNotFoundError:  # a collector has written the pack anew
+                self.look_again()
+                continue
+            break
+        raise damaged or MissingObjectError(digest, refused=self._packs.refused)
+
+    def _set_aside(self, place: Place, raw: bytes, data: bytes) -> CorruptObjectError:
+        """Keep a copy of a damaged packed object's bytes, and let it count as absent from now on."""
+        digest = Digest.from_raw(raw)
+        target = self._quarantine_path(digest)
+        write_atomically(target, data, tmp=self._tmp)
+        self._packs.mark_damaged(place.pack, raw)
         return CorruptObjectError(digest, target)
 
     def _add_small(self, descriptor: int, size: int) -> tuple[bytes, Digest]:
@@ -162,37 +341,27 @@ class ObjectStore:
             data += part
         return xxhash.xxh3_128_digest(data), self.add_bytes(data)
 
-    def _add_large(self, descriptor: int) -> tuple[bytes, Digest]:
+    def _add_large(self, descriptor: int, size: int) -> tuple[bytes, Digest]:
         temporary, target = self._create()
-        fast, strong = xxhash.xxh3_128(), blake3(max_threads=blake3.AUTO)
-        buffer = bytearray(4 * BUFFER)
-        view = memoryview(buffer)
-        written = 0
         try:
             try:
-                while count := os.readv(descriptor, [buffer]):
-                    fast.update(view[:count])
-                    strong.update(view[:count])
-                    _write_all(target, view[:count])
-                    written += count
-                if written >= _SYNC_FROM:
-                    os.fsync(target)
+                found = copy_stream(descriptor, target, size, sync=size >= _SYNC_FROM)
             finally:
                 os.close(target)
-            digest = Digest.from_raw(strong.digest())
+            digest = Digest.from_raw(found.digest)
             self._publish(temporary, digest)
         except BaseException:
             _unlink(temporary)
             raise
-        return fast.digest(), digest
+        return found.xxh3, digest
 
     def _create(self) -> tuple[str, int]:
         path = os.path.join(self._tmp, f"{os.getpid()}-{next(_serial)}-{os.urandom(4).hex()}")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         try:
             return path, os.open(path, flags, 0o444)
         except FileNotFoundError:
-            os.makedirs(self._tmp, exist_ok=True)
+            make_folder(self.root, self._tmp)
             return path, os.open(path, flags, 0o444)
 
     def _publish(self, temporary: str, digest: Digest) -> None:
@@ -201,7 +370,7 @@ class ObjectStore:
         try:
             os.rename(temporary, target)
         except FileNotFoundError:
-            os.makedirs(os.path.dirname(target), exist_ok=True)
+            make_folder(self.root, os.path.dirname(target))
             os.rename(temporary, target)
         except IsADirectoryError:  # whatever that is, it is no object
             self.quarantine(digest)
@@ -217,3 +386,10 @@ def _write_all(descriptor: int, data: bytes | memoryview) -> None:
 def _unlink(path: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
+
+
+def _list(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []

@@ -1,0 +1,201 @@
+"""Find objects in all packs of a cache: flat in memory, and one search however many packs there are.
+
+Each object costs eight bytes: the first bits of its digest above, below them its number among the rows of all packs
+(a million objects in a hundred packs: 8 MB). These numbers are kept sorted, in a few runs that grow by merging as packs
+are added; a candidate is held against the full digest in the pack's own index. Nothing is read before the first look.
+
+The folder may change at any time: other processes add packs, a collector removes some. So every look compares the
+folder's times first (one `stat`), and a pack that has vanished under a reader makes it look again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import threading
+import time
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable
+from typing import NamedTuple
+
+from gitml.store.packfile import NAME, ROW, NewerPackError, Pack, PackError, PackFile, column, open_pack
+from gitml.store.sharing import make_folder
+
+_SHIFT = 28
+"""Bits of a row's number: 268 million objects, and one false candidate in 65,000 looks among a million."""
+_NUMBER = (1 << _SHIFT) - 1
+_OPEN = 64
+_TICK_NS = 100_000_000
+_COARSE_NS = 2_000_000_000
+_ATTEMPTS = 5
+
+
+class Place(NamedTuple):
+    """Where an object lies in a pack."""
+
+    pack: Pack
+    offset: int
+    length: int
+
+
+class _State(NamedTuple):
+    """What is known of the folder; never changed, only replaced."""
+
+    packs: tuple[Pack, ...] = ()
+    starts: tuple[int, ...] = ()
+    total: int = 0
+    runs: tuple[array[int], ...] = ()
+    damaged: frozenset[tuple[str, bytes]] = frozenset()
+
+
+class PackSet:
+    """The packs below `root`/packs; safe to use from several threads at once."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self.folder = os.path.join(root, "packs")
+        self.refused: tuple[PackError, ...] = ()
+        self._lock = threading.RLock()
+        self._signature: tuple[int, int, int] | None = None
+        self._state = _State()
+        self._refused_names: set[str] = set()
+        self._open = functools.lru_cache(maxsize=_OPEN)(PackFile)
+
+    def places(self, raw: bytes, *, look: bool = True) -> list[Place]:
+        """Give the places of an object that is not known to be damaged; `look`: at the folder, for changes, first.
+
+        A collector may have removed the pack since: whoever reads there looks again when it is gone.
+        """
+        if look:
+            self.look()
+        if not self._state.runs:
+            return []
+        for _ in range(_ATTEMPTS):
+            with contextlib.suppress(FileNotFoundError):
+                return _search(self._state, raw, self._row)
+            self.look(again=True)
+        return []
+
+    def packs(self) -> list[Pack]:
+        """List the packs that stand in the folder now."""
+        self.look(again=True)
+        return list(self._state.packs)
+
+    def read(self, place: Place) -> bytes:
+        """Read an object's bytes, unchecked; fewer than it has where the pack was cut short.
+
+        Raises:
+            FileNotFoundError: The pack is gone.
+        """
+        return self._open(place.pack.path).read(place.length, place.offset)
+
+    def is_damaged(self, pack: Pack, raw: bytes) -> bool:
+        """Tell whether an object counts as absent from a pack."""
+        return (pack.path, raw) in self._state.damaged
+
+    def mark_damaged(self, pack: Pack, raw: bytes) -> None:
+        """Let an object count as absent, here and in every process that reads the pack's index from now on."""
+        with contextlib.suppress(PermissionError):  # a cache that is only read
+            pack.mark_damaged(raw)
+        with self._lock:
+            self._state = self._state._replace(damaged=self._state.damaged | {(pack.path, raw)})
+
+    def look(self, *, again: bool = False) -> None:
+        """Learn which packs have come and gone; `again`: whatever the folder's times say."""
+        try:
+            status = os.stat(self.folder)
+        except (FileNotFoundError, NotADirectoryError):
+            if self._state.packs:
+                self._forget()
+            return
+        signature = (status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+        if again or signature != self._signature:
+            with self._lock:
+                self._load(sorted(name for name in os.listdir(self.folder) if NAME.match(name)))
+                self._signature = signature if _is_settled(status.st_mtime_ns) else None
+
+    def _forget(self) -> None:
+        with self._lock:
+            self._state = _State()
+            self._signature = None
+            self._open.cache_clear()
+
+    def _load(self, names: list[str]) -> None:
+        wanted = {os.path.join(self.folder, name) for name in names} - self._refused_names
+        known = {pack.path for pack in self._state.packs}
+        if not known <= wanted:
+            self._forget()
+            known = set()
+        found = []
+        for path in sorted(wanted - known):
+            try:
+                pack, rows = open_pack(path)
+            except FileNotFoundError:
+                continue
+            except PackError as error:
+                self._refuse(error)
+                continue
+            found.append((pack, column(rows, "Q")[::5]))
+        if found:
+            self._state = _extended(self._state, found)
+
+    def _refuse(self, error: PackError) -> None:
+        """Set aside what is no pack, once; a newer one stays where it is."""
+        self.refused += (error,)
+        self._refused_names.add(error.path)
+        if not isinstance(error, NewerPackError):
+            folder = os.path.join(self._root, "quarantine")
+            with contextlib.suppress(OSError):  # in a cache that is only read it stays, and is passed over
+                make_folder(self._root, folder)
+                os.rename(error.path, os.path.join(folder, os.path.basename(error.path)))
+
+    def _row(self, pack: Pack, number: int) -> tuple[bytes, int, int] | None:
+        data = self._open(pack.path).read(ROW.size, pack.index + number * ROW.size)
+        return ROW.unpack(data) if len(data) == ROW.size else None
+
+
+def _extended(state: _State, found: list[tuple[Pack, array[int]]]) -> _State:
+    """Add packs, each with the first eight bytes of its digests in ascending order."""
+    packs, starts, total = list(state.packs), list(state.starts), state.total
+    damaged = set(state.damaged)
+    keys: list[int] = []
+    for pack, prefixes in found:
+        packs.append(pack)
+        starts.append(total)
+        keys += [prefix >> _SHIFT << _SHIFT | number for number, prefix in enumerate(prefixes, total)]
+        total += pack.count
+        damaged.update((pack.path, raw) for raw in pack.damaged())
+    keys.sort()
+    runs = [*state.runs, array("Q", keys)]
+    while len(runs) > 1 and len(runs[-2]) < 2 * len(runs[-1]):
+        last = runs.pop()
+        runs[-1] = array("Q", sorted([*runs[-1], *last]))
+    return _State(tuple(packs), tuple(starts), total, tuple(runs), frozenset(damaged))
+
+
+def _search(state: _State, raw: bytes, row: Callable[[Pack, int], tuple[bytes, int, int] | None]) -> list[Place]:
+    """Find all places of an object that is not marked as damaged there."""
+    places = []
+    low = int.from_bytes(raw[:8], "big") >> _SHIFT << _SHIFT
+    for run in state.runs:
+        at = bisect_left(run, low)
+        while at < len(run) and run[at] - low <= _NUMBER:
+            number = run[at] & _NUMBER
+            which = bisect_right(state.starts, number) - 1
+            pack = state.packs[which]
+            found = row(pack, number - state.starts[which])
+            if found is not None and found[0] == raw and (pack.path, raw) not in state.damaged:
+                places.append(Place(pack, found[1], found[2]))
+            at += 1
+    return places
+
+
+def _is_settled(mtime_ns: int) -> bool:
+    """Tell whether a folder that was listed just now would show by its times that it changed once more.
+
+    A file system's clock ticks every few milliseconds, some only every second or two.
+    """
+    tick = _TICK_NS if mtime_ns % 1_000_000_000 else _COARSE_NS
+    return time.time_ns() - mtime_ns > tick
