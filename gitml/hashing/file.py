@@ -11,12 +11,11 @@ import xxhash
 from blake3 import blake3
 
 from gitml.errors import GitmlError
-from gitml.hashing.threads import hash_threads
+from gitml.hashing.stream import fingerprint_stream, hash_stream
 from gitml.model.digest import Digest
 
 BUFFER = 1 << 20
-"""Bytes per read: 1 MiB; below 256 KiB the calls cost, above 4 MiB the second-level cache is lost."""
-_THREADED_FROM = 8 << 20
+"""Bytes up to which a file is read at once."""
 _ATTEMPTS = 3
 _T = TypeVar("_T")
 
@@ -123,20 +122,9 @@ def _both(descriptor: int, size: int) -> tuple[bytes, Digest]:
         if len(data) == size:
             return xxhash.xxh3_128_digest(data), digest_bytes(data)
         os.lseek(descriptor, 0, os.SEEK_SET)
-    fast = xxhash.xxh3_128()
-    strong = blake3(max_threads=hash_threads() if size >= _THREADED_FROM else 1)
-    buffer = bytearray(4 * BUFFER)
-    view = memoryview(buffer)
-    while count := os.readv(descriptor, [buffer]):
-        fast.update(view[:count])
-        strong.update(view[:count])
-    return fast.digest(), Digest.from_raw(strong.digest())
+    found = hash_stream(descriptor, size)
+    return found.xxh3, Digest.from_raw(found.digest)
 
 
 def _fast(descriptor: int, size: int) -> bytes:
-    fast = xxhash.xxh3_128()
-    buffer = bytearray(min(size + 1, 4 * BUFFER))
-    view = memoryview(buffer)
-    while count := os.readv(descriptor, [buffer]):
-        fast.update(view[:count])
-    return fast.digest()
+    return fingerprint_stream(descriptor, size)
