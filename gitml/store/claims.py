@@ -17,6 +17,7 @@ from collections.abc import Mapping
 
 from gitml.errors import GitmlError
 from gitml.hashing.file import digest_bytes
+from gitml.store.sharing import make_folder, share_file
 
 
 class NoLocksError(GitmlError):
@@ -63,13 +64,7 @@ class Claims:
         Raises:
             NoLocksError: The file system has no flock.
         """
-        path = self._path(name)
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        try:
-            descriptor = os.open(path, flags, 0o666)
-        except FileNotFoundError:
-            os.makedirs(self._folder, exist_ok=True)
-            descriptor = os.open(path, flags, 0o666)
+        descriptor = self._open(self._path(name))
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -84,6 +79,18 @@ class Claims:
         with contextlib.suppress(FileNotFoundError), open(self._path(name), "rb") as file:
             return _parse(file.read(65536))
         return None
+
+    def _open(self, path: str) -> int:
+        """Open a claim's file; in a cache that a group shares, its other members may open it as well."""
+        flags = os.O_RDWR | os.O_CLOEXEC
+        try:
+            return os.open(path, flags)
+        except FileNotFoundError:
+            above = os.path.dirname(self._folder)
+            make_folder(above, self._folder)
+        descriptor = os.open(path, flags | os.O_CREAT, 0o666)
+        share_file(above, descriptor, 0o664)
+        return descriptor
 
     def _path(self, name: str) -> str:
         return os.path.join(self._folder, digest_bytes(os.fsencode(name)).hex[:40])

@@ -331,7 +331,7 @@ class ObjectStore:
         """Keep a copy of a damaged packed object's bytes, and let it count as absent from now on."""
         digest = Digest.from_raw(raw)
         target = self._quarantine_path(digest)
-        write_atomically(target, data, tmp=self._tmp)
+        write_atomically(target, data, tmp=self._tmp, cache=self.root)
         self._packs.mark_damaged(place.pack, raw)
         return CorruptObjectError(digest, target)
 
@@ -357,12 +357,14 @@ class ObjectStore:
 
     def _create(self) -> tuple[str, int]:
         path = os.path.join(self._tmp, f"{os.getpid()}-{next(_serial)}-{os.urandom(4).hex()}")
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         try:
-            return path, os.open(path, flags, 0o444)
+            descriptor = os.open(path, flags, 0o444)
         except FileNotFoundError:
             make_folder(self.root, self._tmp)
-            return path, os.open(path, flags, 0o444)
+            descriptor = os.open(path, flags, 0o444)
+        share_file(self.root, descriptor, 0o444)
+        return path, descriptor
 
     def _publish(self, temporary: str, digest: Digest) -> None:
         """Rename into place. A name that is there already holds the same bytes: replacing it repairs a cut one."""

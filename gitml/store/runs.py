@@ -22,6 +22,7 @@ class RunStore:
     """Runs below `root`/runs."""
 
     def __init__(self, root: str) -> None:
+        self._cache = root
         self._root = os.path.join(root, "runs")
         self._tmp = os.path.join(root, "tmp")
 
@@ -29,7 +30,7 @@ class RunStore:
         """Record a run, or replace the record of the same id."""
         data = json.dumps(run_to_json(run), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
         path = os.path.join(self._root, run.key.hex[:2], f"{run.key.hex}.{run.id}.json")
-        write_atomically(path, data.encode(), tmp=self._tmp)
+        write_atomically(path, data.encode(), tmp=self._tmp, cache=self._cache)
 
     def of_key(self, key: Digest) -> list[Run]:
         """Give the runs of a key, newest first; files that are no runs are passed over (a cut record is no run)."""

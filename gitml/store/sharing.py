@@ -20,7 +20,10 @@ def is_shared(root: str) -> bool:
 
 
 def make_folder(root: str, path: str) -> None:
-    """Make `path` and the folders on the way, each with the mode of `root` where that is shared; may exist already."""
+    """Make `path` and the folders on the way, with the mode of `root`, above them, where that is shared.
+
+    Nothing is done to a folder that exists already.
+    """
     if not is_shared(root):
         os.makedirs(path, exist_ok=True)
         return
@@ -34,6 +37,11 @@ def make_folder(root: str, path: str) -> None:
 
 
 def share_file(root: str, descriptor: int, mode: int) -> None:
-    """Give an open file `mode` where `root` is shared and the file is ours; elsewhere the umask has decided."""
-    if is_shared(root) and os.fstat(descriptor).st_uid == os.geteuid():
-        os.fchmod(descriptor, mode)
+    """Give an open file, where it is ours, its `mode` in a cache at `root` that is shared.
+
+    Elsewhere the umask has decided.
+    """
+    if is_shared(root):
+        status = os.fstat(descriptor)
+        if status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) != mode:
+            os.fchmod(descriptor, mode)
