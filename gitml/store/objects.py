@@ -31,7 +31,7 @@ from gitml.store.packer import SMALL, Packer
 from gitml.store.packfile import Pack, PackError
 from gitml.store.packrewrite import read_places, rewrite
 from gitml.store.packset import PackSet, Place
-from gitml.store.sharing import make_folder
+from gitml.store.sharing import make_folder, share_file
 
 _SYNC_FROM = 1 << 20
 _ATTEMPTS = 5
