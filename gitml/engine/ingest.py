@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 
 import xxhash
+from blake3 import blake3
 
 from gitml.errors import DamagedError, UsageError
 from gitml.hashing.folderrow import SIGNATURE, pack_stat
@@ -23,14 +25,17 @@ class Storing(Digesting):
         super().__init__(linked)
         self._store = store
         self._root = root
+        self._open = contextlib.ExitStack()
+        self._packer = self._open.enter_context(store.objects.packing())
 
     def has(self, known: Taken) -> bool:
         """Tell whether the store has a file's bytes."""
-        return self._store.objects.has(Digest.from_raw(known.digest))
+        return self._packer.holds(known.digest, known.size)
 
     def small(self, status: os.stat_result, data: bytes) -> Taken:
         """Store a small file's bytes."""
-        raw = self._store.objects.add_bytes(data).raw
+        raw = blake3(data).digest()
+        self._packer.add(raw, data)
         return Taken(pack_stat(status), kind_byte(status.st_mode), len(data), xxhash.xxh3_128_digest(data), raw)
 
     def large(self, descriptor: int, spot: Spot) -> Taken:
@@ -44,15 +49,23 @@ class Storing(Digesting):
     def link_text(self, spot: Spot, text: bytes) -> bytes:
         """Store a link's text; one that leads outside the project could never be restored safely, and is refused."""
         refuse_outward(spot.path, text)
-        return self._store.objects.add_bytes(text).raw
+        return self._packer.add_bytes(text).raw
 
     def tree(self, data: bytes) -> bytes:
         """Store a tree object."""
-        return self._store.objects.add_bytes(data).raw
+        return self._packer.add_bytes(data).raw
 
     def has_tree(self, raw: bytes) -> bool:
         """Tell whether the store has a tree object."""
-        return self._store.objects.has(Digest.from_raw(raw))
+        return self._packer.holds(raw)
+
+    def end(self) -> None:
+        """Publish the packs."""
+        self._open.close()
+
+    def abandon(self) -> None:
+        """Leave no pack behind that is not whole."""
+        self._packer.discard()
 
 
 def refuse_outward(path: str, text: bytes) -> None:

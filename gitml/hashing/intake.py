@@ -61,6 +61,9 @@ class Intake(Protocol):
     def end(self) -> None:
         """Make what was taken last."""
 
+    def abandon(self) -> None:
+        """Clear away what was not made to last, after a failure."""
+
 
 def no_link(text: bytes) -> Digest | None:
     """Say of a link's text that it stands for no object of the store."""
@@ -125,6 +128,9 @@ class Digesting:
 
     def end(self) -> None:
         """Have nothing to finish."""
+
+    def abandon(self) -> None:
+        """Have nothing to clear away."""
 
     def _link(self, spot: Spot) -> Taken:
         status = os.stat(spot.name, dir_fd=spot.folder, follow_symlinks=False)

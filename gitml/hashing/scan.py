@@ -224,6 +224,13 @@ class Scanner:
     def _finish(self, top: str, visited: Sequence[Found], rows: Mapping[str, FolderRow]) -> Scan:
         """Make the trees from the bottom up, and remember what was learnt."""
         intake = self._want.intake()
+        try:
+            return self._trees(intake, top, visited, rows)
+        except BaseException:
+            intake.abandon()
+            raise
+
+    def _trees(self, intake: Intake, top: str, visited: Sequence[Found], rows: Mapping[str, FolderRow]) -> Scan:
         done: dict[str, FolderRow] = {}
         changed: list[tuple[str, bytes, bytes]] = []
         is_young = False
@@ -351,6 +358,9 @@ class _Taking:
         try:
             began = self._clock.now_ns()
             taken = [self._file(folder, found, n) for n in range(start, stop)]
+        except BaseException:
+            self._intake.abandon()
+            raise
         finally:
             os.close(folder)
         stats, kinds, sizes, xxh3s, digests = zip(*taken, strict=True)
