@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -20,8 +20,8 @@ _NAMED = 4
 class LiveReporter(LineReporter):
     """Adds the line at the bottom; it is gone when the loop has ended."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, make_room: Callable[[], None]) -> None:
+        super().__init__(make_room)
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),

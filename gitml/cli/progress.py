@@ -120,6 +120,9 @@ class SilentLine:
     ) -> None:
         """Nothing is drawn."""
 
+    def erase(self) -> None:
+        """Nothing is drawn."""
+
 
 def _of(done: str, total: int | None, text: Callable[[int], str]) -> str:
     return done if total is None else f"{done} of {text(total)}"

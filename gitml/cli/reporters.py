@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from shlex import quote
 
 import click
@@ -32,9 +32,13 @@ SCHEMA = "gitml-event/1"
 
 
 class LineReporter:
-    """One line per step on stdout when it is settled; what goes on meanwhile is on stderr."""
+    """One line per step on stdout when it is settled; what goes on meanwhile is on stderr.
 
-    def __init__(self) -> None:
+    `make_room` takes away the line of progress that may stand on the terminal before the loop starts.
+    """
+
+    def __init__(self, make_room: Callable[[], None]) -> None:
+        self._make_room = make_room
         self._began = time.monotonic()
         self._counts: Counter[str] = Counter()
         self._streamed: set[str] = set()
@@ -42,11 +46,13 @@ class LineReporter:
 
     def recorded(self, source: str, *, added: int, changed: int, digest: str) -> None:
         """Say that a source has a new version."""
+        self._make_room()
         told = changes_text(Changes(added=added, changed=changed))
         self._say(step_line("recorded", source, f"recorded  {told}", width=0, stream=sys.stdout))
 
     def began(self, steps: Sequence[str]) -> None:
         """Leave room for the names; there is nothing to say before something happens."""
+        self._make_room()
         self._width = name_width(steps)
         self._began = time.monotonic()
 

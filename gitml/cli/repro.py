@@ -7,13 +7,14 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
 from gitml.cli.options import json_option, place_here, project_here, quiet_option, steps_argument
+from gitml.cli.progress import progress
 from gitml.cli.terminal import use_colour
 from gitml.errors import EXIT_INTERRUPTED, EXIT_OK
 from gitml.project.place import Place
@@ -108,25 +109,26 @@ def _repro(place: Place, request: Request, *, as_json: bool, quiet: bool) -> int
     from gitml.project.repro import repro
 
     gc.enable()
-    reporter = _reporter(as_json=as_json, quiet=quiet)
-    with project_here(place) as project, _signals() as interrupts, contextlib.closing(reporter):
-        result = repro(project, request, reporter, interrupts)
+    line = progress(quiet=quiet or as_json)
+    reporter = _reporter(line.erase, as_json=as_json, quiet=quiet)
+    with project_here(place) as project, _signals() as interrupts, contextlib.closing(reporter), line as meter:
+        result = repro(project, request, reporter, interrupts, meter)
     reporter.finished(EXIT_INTERRUPTED if result.interrupted else result.exit_code)
     return EXIT_INTERRUPTED if result.interrupted else result.exit_code
 
 
-def _reporter(*, as_json: bool, quiet: bool) -> LineReporter | JsonReporter:
+def _reporter(make_room: Callable[[], None], *, as_json: bool, quiet: bool) -> LineReporter | JsonReporter:
     from gitml.cli.reporters import JsonReporter, LineReporter, QuietReporter
 
     if as_json:
         return JsonReporter()
     if quiet:
-        return QuietReporter()
+        return QuietReporter(make_room)
     if not use_colour(sys.stderr):  # no terminal, a dumb one, or a user who wants plain lines
-        return LineReporter()
+        return LineReporter(make_room)
     from gitml.cli.live import LiveReporter  # rich takes 60 ms to import: only for a terminal
 
-    return LiveReporter()
+    return LiveReporter(make_room)
 
 
 @contextmanager

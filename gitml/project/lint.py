@@ -28,12 +28,13 @@ def lint(project: Project, names: Sequence[str]) -> list[Finding]:
     wanted = named_steps(pipeline, names) if names else tuple(pipeline.steps)
     world = project.world(pipeline, acting=False)
     judge = Judge(world, world.look())
-    check(judge, wanted)
+    known = check(judge, wanted)
     look = Look(
         pipeline=pipeline,
         steps=[step for step in pipeline.steps.values() if step.id in set(wanted)],
         judge=judge,
         owners=owners_of(pipeline),
+        sources=frozenset((*known.pointers, *pipeline.sources)),
         whole=not names,
     )
     suspicions = (suspicion for rule in RULES for suspicion in rule(look))

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from shlex import quote
 
 from gitml.engine.code import Discovery
 from gitml.engine.judge import Judge
@@ -55,17 +56,22 @@ class Suspicion:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Look:
-    """What the rules look at. `whole`: all steps are looked at, so that loose ends can be told."""
+    """What the rules look at. `whole`: all steps are looked at, so that loose ends can be told. `sources`: by path."""
 
     pipeline: Pipeline
     steps: Sequence[Step]
     judge: Judge
     owners: Owners
+    sources: frozenset[str]
     whole: bool
 
     def discovery(self, step: Step) -> Discovery:
         """Give the code that was found for a step."""
         return self.judge.look.observer.discover(step)
+
+    def is_source(self, path: str) -> bool:
+        """Tell whether a path is a source or lies in one."""
+        return not self.sources.isdisjoint((path, *parents(path)))
 
     def exists(self, path: str) -> bool:
         """Tell whether something stands at a path."""
@@ -192,10 +198,10 @@ def _unread(step: Step, path: str) -> Suspicion:
 
 
 def unowned_inputs(look: Look) -> Iterator[Suspicion]:
-    """An input that neither Git nor a step can bring back: another clone cannot have it."""
+    """An input that neither Git nor a step nor a source can bring back: another clone cannot have it."""
     for step in look.steps:
         for declared in step.inputs:
-            if look.owners.makers(declared):
+            if look.owners.makers(declared) or look.is_source(declared):
                 continue
             told = _unowned(look, declared)
             if told is not None:
@@ -204,7 +210,7 @@ def unowned_inputs(look: Look) -> Iterator[Suspicion]:
                     severity="warning",
                     at=Place(path=("step", step.name, "inputs"), value=True, within=declared),
                     message=told,
-                    hint="let Git hold it (git add), or declare the step that makes it",
+                    hint=f"gitml add {_nameable(declared)} keeps it; or let Git hold it, or declare what makes it",
                     steps=(step.id,),
                 )
 
@@ -213,7 +219,7 @@ def _unowned(look: Look, declared: str) -> str | None:
     paths = list(look.judge.look.view.expand(declared, {})) if is_glob(declared) else [declared]
     if not paths or not any(look.exists(path) for path in paths):
         return f"no file matches input {declared}" if is_glob(declared) else f"input {declared} does not exist"
-    files = [file for path in paths for file in _files(look, path)]
+    files = [file for path in paths for file in _files(look, path) if not look.is_source(file)]
     lost = sorted(look.judge.look.held.ignored(files))
     if not lost:
         return None
@@ -222,6 +228,11 @@ def _unowned(look: Look, declared: str) -> str | None:
     return (
         f"{len(lost)} of {len(files)} files of input {declared} are ignored by Git, and no step makes them: {lost[0]}"
     )
+
+
+def _nameable(declared: str) -> str:
+    """Write an input as `gitml add` takes it."""
+    return f"--glob {quote(declared)}" if is_glob(declared) else quote(declared)
 
 
 def _files(look: Look, path: str) -> Iterator[str]:
