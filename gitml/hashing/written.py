@@ -1,0 +1,76 @@
+"""Remember folders that gitml wrote itself, so that the next look at them reads no file.
+
+What was written under a name that nobody else knew, and renamed into place, holds what was written: its stat, taken
+after the rename of its folder or of itself, may be trusted once the file system's clock has gone on. (Git's index does
+the same with what it checks out.)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from gitml.hashing.folderrow import (
+    HERE,
+    JUNK,
+    LINKS,
+    Contents,
+    FolderRow,
+    Member,
+    encode_row,
+    newest_of,
+    numbers_of,
+)
+from gitml.hashing.folders import FolderCache
+
+
+class Written(NamedTuple):
+    """One folder as it was written: all that is in it. Names are sorted, the rest is in their order.
+
+    `own`: the folder's signature after its last change; `stats`: those of the files and links (see `pack_stat`);
+    `tree`: the raw digest of its tree object.
+    """
+
+    path: str
+    own: bytes
+    folders: tuple[Member, ...]
+    names: tuple[bytes, ...]
+    stats: bytes
+    contents: Contents
+    tree: bytes
+
+
+def remember_written(
+    cache: FolderCache, written: Iterable[Written], *, is_junk: Callable[[str], bool], forget: Iterable[str] = ()
+) -> None:
+    """Write rows; a tick of the file system's clock is waited out first, so that stats of just now can be trusted."""
+    moment = cache.clock.now_ns()
+    while 0 < cache.clock.now_ns() <= moment:
+        pass
+    cache.store((_encoded(one, is_junk, moment) for one in written), forget=forget)
+
+
+def _encoded(written: Written, is_junk: Callable[[str], bool], moment: int) -> tuple[str, bytes, bytes]:
+    names = (*(folder.name for folder in written.folders), *written.names)
+    flags = JUNK << HERE | JUNK if any(is_junk(os.fsdecode(name)) for name in names) else 0
+    flags |= LINKS << HERE | LINKS if b"l" in written.contents.kinds else 0
+    for folder in written.folders:
+        flags |= folder.flags
+    row = FolderRow(
+        check=b"",
+        flags=flags,
+        newest_ns=newest_of(written.stats, written.own),
+        size=sum(numbers_of(written.contents.sizes)) + sum(folder.size for folder in written.folders),
+        files=len(written.names) + sum(folder.files for folder in written.folders),
+        own=written.own,
+        tree=written.tree,
+        folders=written.folders,
+        names=written.names,
+        stats=written.stats,
+    )
+    numbers = numbers_of(written.stats)
+    young = [n for n in range(len(written.names)) if max(numbers[n * 5 + 1], numbers[n * 5 + 2]) > moment]
+    trust_own = newest_of(b"", written.own) <= moment
+    first, second, _ = encode_row(row, written.contents, untrusted=young, trust_own=trust_own)
+    return written.path, first, second
