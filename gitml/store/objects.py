@@ -57,6 +57,7 @@ class CorruptObjectError(DamagedError):
             hint="run `gitml repro` to make it again",
         )
         self.digest = digest
+        self.quarantined = quarantined
 
 
 class Loose(NamedTuple):
@@ -282,6 +283,19 @@ class ObjectStore:
             os.rename(self.path(digest), target)
         return CorruptObjectError(digest, target)
 
+    def quarantine_packed(self, pack: Pack, raw: bytes) -> CorruptObjectError | None:
+        """Let an object count as absent from a pack, if its bytes there are wrong; a copy of them is kept.
+
+        Raises:
+            FileNotFoundError: The pack is gone.
+        """
+        for found, offset, length in pack.entries():
+            if found == raw:
+                place = Place(pack, offset, length)
+                data = self._packs.read(place)
+                return None if blake3(data).digest() == raw else self._set_aside(place, raw, data)
+        return None
+
     def _placed(self, raws: Iterable[bytes]) -> tuple[dict[bytes, Place], list[bytes]]:
         """Part objects into those that lie in packs and the others, which are files or missing."""
         self._packs.look()
@@ -299,7 +313,13 @@ class ObjectStore:
     def _quarantine_path(self, digest: Digest) -> str:
         folder = os.path.join(self.root, "quarantine")
         make_folder(self.root, folder)
-        return os.path.join(folder, digest.hex)
+        # What was put here before may be the only copy of what somebody wrote into a hard link.
+        name = free = os.path.join(folder, digest.hex)
+        for number in itertools.count(1):
+            if not os.path.lexists(free):
+                break
+            free = f"{name}.{number}"
+        return free
 
     def _path(self, name: str) -> str:
         return f"{self._objects}/{name[:2]}/{name[2:]}"
