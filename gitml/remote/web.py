@@ -81,10 +81,13 @@ class WebFetcher:
         """Send a request and follow where it is redirected to."""
         url = self._url
         for _ in range(_REDIRECTS + 1):
-            authorization = self._credentials.of(url)
-            own = {} if authorization is None else {"Authorization": authorization}
             with self._translated():
-                response = self._opener.open(Request(_spelled(url), headers={**headers, **own}), timeout=self._timeout)
+                request = Request(_spelled(url), headers=dict(headers))
+            authorization = self._credentials.of(url)
+            if authorization is not None:
+                request.add_header("Authorization", authorization)
+            with self._translated():
+                response = self._opener.open(request, timeout=self._timeout)
             with response:
                 target = response.headers.get("Location") if response.status in _REDIRECTING else None
                 if target is None:
@@ -124,7 +127,7 @@ class WebFetcher:
                 raise RemoteError(self._url, str(reason), hint="gitml never downloads from there") from error
             why = "nothing came for too long" if isinstance(reason, TimeoutError) else f"cannot be reached: {reason}"
             raise TransientError(self._url, why) from error
-        except ValueError as error:  # a port that is no number, a host that no name server would take
+        except (ValueError, http.client.InvalidURL) as error:  # a port that is no number, a host that cannot be
             raise RemoteError(self._url, f"this URL cannot be opened: {error}") from error
         except http.client.HTTPException as error:
             raise TransientError(
