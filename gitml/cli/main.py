@@ -23,6 +23,8 @@ COMMANDS = {
     "repro": "bring steps up to date",
     "status": "show what is fresh, stale or unknown",
     "add": "record raw data as a source",
+    "rm": "stop tracking a source",
+    "mv": "rename a source",
     "why": "explain why a step is stale, part by part",
     "show": "show a step or a run: code found, card, log",
     "graph": "draw the pipeline as text, Mermaid or DOT",

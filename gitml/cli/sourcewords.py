@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from shlex import quote
 
 from gitml.cli.terminal import printable
 from gitml.project.treediff import Changes
 
 _WAYS = ("added", "changed", "deleted")
+_MOST = 5
 _SIGNS = {"added": "+", "changed": "~", "deleted": "-"}
 
 
@@ -38,3 +39,9 @@ def changes_json(changes: Changes | None, *, clean: bool = False) -> dict[str, o
 def path_word(path: str) -> str:
     """Write a path as a word that can be typed in a command."""
     return quote(path) if path.isprintable() else printable(path)
+
+
+def readers_text(steps: Sequence[str]) -> str:
+    """Name the steps that read a source, the first of many."""
+    more = f" and {len(steps) - _MOST} more" if len(steps) > _MOST else ""
+    return f"{'step' if len(steps) == 1 else 'steps'} {', '.join(map(printable, steps[:_MOST]))}{more}"

@@ -8,7 +8,10 @@ Crash story: whoever changes pointers holds `alone`, an flock that falls with th
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import errno
 import fcntl
+import json
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
@@ -29,6 +32,8 @@ from gitml.manifest.pointerfile import (
 from gitml.model.path import is_within, parents
 from gitml.model.source import Pointer
 from gitml.model.tree import Entry
+from gitml.store.atomic import write_atomically
+from gitml.store.beneath import parent_of
 from gitml.store.claims import NoLocksError
 
 
@@ -90,6 +95,7 @@ class Sources:
     def __init__(self, root: str, machine: str) -> None:
         self._root = root
         self._machine = machine
+        self._journal = os.path.join(machine, "moving.json")
         tmp = os.path.join(machine, "tmp")
         self._files = CommittedFiles(root, tmp, noun="pointer", largest=MAX_BYTES, refusal=PointerFileError)
 
@@ -148,9 +154,56 @@ class Sources:
                 fcntl.flock(file, fcntl.LOCK_EX)
             except OSError as error:
                 raise NoLocksError(self._machine) from error
+            self._settle()
             yield
 
+    def settle(self) -> None:
+        """Finish or undo a move whose process died, if there is one."""
+        if os.path.exists(self._journal):
+            with self.alone():
+                pass
+
+    def move(self, old: Pointer, new: str) -> None:
+        """Rename a source's data and its pointer; `alone` is held and Git ignores both paths.
+
+        At each instant a pointer names what stands at either path. What is on the way is written down, so that the
+        next holder of `alone` finishes it or undoes it.
+
+        Raises:
+            FileExistsError: Something stands at the new path.
+            OSError: It cannot be renamed (also where it is another file system); all is as it was.
+        """
+        made = [folder for folder in parents(new) if not os.path.lexists(os.path.join(self._root, folder))]
+        note = json.dumps([old.path, new]).encode()
+        write_atomically(self._journal, note, tmp=os.path.join(self._machine, "tmp"), sync=True)
+        try:
+            self.write(dataclasses.replace(old, path=new))
+            with parent_of(self._root, old.path) as (from_, was), parent_of(self._root, new, create=True) as (to, name):
+                _rename_new(from_, was, to, name)
+        except BaseException:
+            self.remove(new)
+            for folder in made:
+                self._removed(folder)
+            os.unlink(self._journal)
+            raise
+        self._settle()
+
+    def _settle(self) -> None:
+        """Let the pointers follow the data of the move that was written down last."""
+        try:
+            with open(self._journal, "rb") as file:
+                old, new = json.loads(file.read())
+        except FileNotFoundError:
+            return
+        is_old, is_new = (os.path.lexists(os.path.join(self._root, path)) for path in (old, new))
+        if is_new and not is_old:
+            self.remove(old)
+        elif not is_new:
+            self.remove(new)
+        os.unlink(self._journal)
+
     def _removed(self, folder: str) -> bool:
+        """Remove a folder if it is empty."""
         try:
             os.rmdir(os.path.join(self._root, folder))
         except OSError:  # not empty, or gone already
@@ -181,3 +234,11 @@ class Sources:
                 elif path.endswith(".json"):
                     looked_at.append(path)
                     yield path
+
+
+def _rename_new(from_: int, was: str, to: int, name: str) -> None:
+    """Rename without replacing anything; between the look and the rename only somebody without gitml could come."""
+    with contextlib.suppress(FileNotFoundError):
+        os.stat(name, dir_fd=to, follow_symlinks=False)
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
+    os.rename(was, name, src_dir_fd=from_, dst_dir_fd=to)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Sequence
-from shlex import quote
 from typing import NamedTuple
 
 from gitml.engine.sources import Known
@@ -13,11 +12,11 @@ from gitml.engine.world import Look, World
 from gitml.errors import UsageError
 from gitml.hashing.meter import Meter
 from gitml.manifest.graph import fold
-from gitml.model.path import PathError, check_path, is_within, parents
+from gitml.model.path import PathError, check_path, parents
 from gitml.model.source import Pointer
 from gitml.model.tree import Entry
 from gitml.project.paths import project_path
-from gitml.project.preflight import shared_with_output, shared_with_source, tracked_source
+from gitml.project.preflight import check_owner, shared_with_source
 from gitml.project.project import Project
 from gitml.project.record import missing, store_source, write_pointer
 from gitml.project.repro import recover
@@ -63,6 +62,7 @@ def add(project: Project, typed: Typed, meter: Meter) -> list[Added]:
     pipeline = project.pipeline()
     world = project.world(pipeline, acting=True)
     look = world.look()
+    sources_of(project).settle()
     recover(world)
     targets = _targets(project, world, look, typed)
     trees = Trees(project, look)
@@ -130,29 +130,7 @@ def _check(project: Project, world: World, look: Look, known: Known, path: str) 
     if path in known.pointers and not os.path.lexists(os.path.join(project.root, path)):
         raise missing(path)
     _check_kind(project, path)
-    if look.held.is_held(path) or look.held.is_dir(path):
-        raise tracked_source(path)
-    submodule = look.held.submodule_of(path)
-    if submodule is not None:
-        raise UsageError(f"{path} lies in the submodule {submodule}", hint="each path has one owner, here Git")
-    one = fold(path)
-    for step in world.pipeline.steps.values():
-        for output in step.outputs:
-            other = fold(output.path)
-            if is_within(one, other) or is_within(other, one):
-                raise shared_with_output(path, output.path, step.id)
-    _check_others(known, path)
-
-
-def _check_others(known: Known, path: str) -> None:
-    """Refuse a path that overlaps another source, also where case is not told apart."""
-    one = fold(path)
-    for other in known.pointers:
-        if other != path and (is_within(fold(other), one) or is_within(one, fold(other))):
-            if is_within(other, path):
-                hint = f"gitml rm {quote(other)} first, which leaves the data where it is"
-                raise UsageError(f"{path} holds {other}, which is a source of its own", hint=hint)
-            raise shared_with_source(path, other)
+    check_owner(world.pipeline, look, known, path)
 
 
 def _check_each_other(paths: Iterable[str]) -> None:

@@ -8,11 +8,13 @@ from shlex import quote
 
 from gitml.engine.judge import Judge
 from gitml.engine.sources import Known, Sources
+from gitml.engine.world import Look
 from gitml.errors import GitmlError, UsageError
 from gitml.manifest.graph import fold
 from gitml.manifest.load import PYPROJECT
 from gitml.model.glob import compile_glob
 from gitml.model.path import is_glob, is_within, parents
+from gitml.model.pipeline import Pipeline
 from gitml.model.step import Output, Role, Step
 
 
@@ -136,3 +138,32 @@ def shared_with_source(path: str, other: str) -> UsageError:
         return UsageError(f"source {path} lies inside source {other}", hint=f"gitml rm {quote(path)}")
     message = f"sources {path} and {other} are one path where case or Unicode form is not told apart"
     return UsageError(message, hint="rename one of them: gitml mv")
+
+
+def check_owner(pipeline: Pipeline, look: Look, known: Known, path: str, *, leaving: str | None = None) -> None:
+    """Refuse a path that is about to become a source and has an owner; `leaving`: a source that gives way to it.
+
+    Raises:
+        UsageError: Git, a step or another source owns it, something in it, or what holds it.
+    """
+    if look.held.is_held(path) or look.held.is_dir(path):
+        raise tracked_source(path)
+    submodule = look.held.submodule_of(path)
+    if submodule is not None:
+        raise UsageError(f"{path} lies in the submodule {submodule}", hint="a path has one owner, here Git")
+    for step in pipeline.steps.values():
+        for output in step.outputs:
+            if _meet(path, output.path):
+                raise shared_with_output(path, output.path, step.id)
+    for other in known.pointers:
+        if other not in (path, leaving) and _meet(path, other):
+            if is_within(other, path):
+                hint = f"gitml rm {quote(other)} first, which leaves the data where it is"
+                raise UsageError(f"{path} holds {other}, which is a source of its own", hint=hint)
+            raise shared_with_source(path, other)
+
+
+def _meet(path: str, other: str) -> bool:
+    """Tell whether two paths are one, or one lies in the other, also where case is not told apart."""
+    one, two = fold(path), fold(other)
+    return is_within(one, two) or is_within(two, one)

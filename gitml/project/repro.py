@@ -88,6 +88,7 @@ def repro(
         GitmlError: The declaration, a lock or the code is not valid; nothing was run.
     """
     began_ns = project.clock.now_ns()
+    sources_of(project).settle()
     pipeline = project.pipeline()
     world = project.world(pipeline, acting=True)
     judge = Judge(world, world.look())
