@@ -12,18 +12,21 @@ import pytest
 
 from tests.bench.child import Sample, run
 from tests.bench.data.bars import judge
+from tests.bench.data.cachepart import CachePart
 from tests.bench.data.folderpart import FolderPart
 from tests.bench.data.keeper import DATA, Holding
 from tests.bench.data.keepers.git import GitKeeper
-from tests.bench.data.material import SMALL, TINY, count_files, pieces, write_file, write_folder
+from tests.bench.data.keepers.gitml import CACHE, GitmlKeeper
+from tests.bench.data.material import SMALL, TINY, count_files, edit, pieces, write_file, write_folder
 from tests.bench.data.memory import run_watched
 from tests.bench.data.rounds import by_turns
 from tests.bench.data.site import Site
 from tests.bench.data.sizes import Sizes, bytes_of, in_words
 from tests.bench.data.task import B3SUM, CP, CP_R, FIND, FIND_B3SUM, FIND_SIZES, START_UP, XXHSUM, Place, Task, table
-from tests.bench.measure import Bench, Patience
+from tests.bench.measure import Bench, Patience, retire
 from tests.bench.repository import NotDoneError, tracked
 from tests.bench.result import Result
+from tests.bench.tools.gitml import Gitml
 
 SIZES = Sizes()
 
@@ -138,6 +141,39 @@ def test_a_site_begins_anew_and_deletes_nothing(tmp_path: Path) -> None:
     assert [path for path in tmp_path.glob("retired-*") if (path / DATA).exists()]
 
 
+def test_gitml_is_held_to_all_that_it_was_given(tmp_path: Path) -> None:
+    site = _gitml(tmp_path)
+    holding = Holding(30, write_folder(site.data, 30, TINY))
+    with pytest.raises(NotDoneError, match="left no"):
+        site.keeper.check_added(site.folder, holding)
+    assert site.add(holding).exit_status == 0
+    with pytest.raises(NotDoneError, match="speaks of"):
+        site.keeper.check_added(site.folder, Holding(31, holding.size))
+    retire(site.folder / CACHE)
+    with pytest.raises(NotDoneError, match="does not have all"):
+        site.keeper.check_added(site.folder, holding)
+
+
+def test_gitml_is_asked_itself_whether_data_has_changed(tmp_path: Path) -> None:
+    site = _gitml(tmp_path)
+    site.add(Holding(3, write_folder(site.data, 3, TINY)))
+    site.keeper.settle(site.folder)
+    assert site.status(changed=False).exit_status == 0
+    with pytest.raises(NotDoneError):
+        site.status(changed=True)
+    edit(site.data / "0000" / "0000")
+    assert site.status(changed=True).exit_status == 0
+    with pytest.raises(NotDoneError):
+        site.status(changed=False)
+
+
+def test_a_cache_is_judged_by_the_garbage_that_it_has(tmp_path: Path) -> None:
+    part = CachePart(bench=_bench(tmp_path), keeper=GitmlKeeper(Gitml()), objects=21)
+    found = dict(part.figures())
+    assert found[Place(Task.CACHE_GC, "gitml")].seconds is not None
+    assert found[Place(Task.CACHE_VERIFY, "gitml")].seconds is not None
+
+
 def test_a_site_sheds_large_files_only(tmp_path: Path) -> None:
     site = Site(bench=_bench(tmp_path), keeper=GitKeeper(), name="site")
     site.folder.mkdir()
@@ -243,6 +279,12 @@ def test_the_table_has_a_column_for_each_tool_and_one_for_the_bounds() -> None:
         "| 100,000 files of 1-8 KiB | add | failed, exit 2 | not run | >60.00 s | - |",
         f"{status} 200 ms, 30 MB | **21x** 4.20 s, 65 MB | not run | `find` **0.5x** 100 ms, 10 MB |",
     ]
+
+
+def _gitml(folder: Path) -> Site:
+    site = Site(bench=_bench(folder), keeper=GitmlKeeper(Gitml()), name="site")
+    site.renew()
+    return site
 
 
 def _sampler(calls: list[str], name: str, seconds: float) -> Callable[[], Sample]:

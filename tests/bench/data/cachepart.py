@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from tests.bench.data.rounds import Sampler, by_turns
 from tests.bench.data.site import Site, timed
 from tests.bench.data.task import FIND_B3SUM, FIND_SIZES, Place, Task
 from tests.bench.measure import Bench
-from tests.bench.repository import NotDoneError, exit_of
+from tests.bench.repository import NotDoneError, exit_of, quiet
 from tests.bench.result import Result
 
 _LONG_AGO = 1_600_000_000  # seconds since the epoch; beyond any grace period
@@ -43,11 +44,11 @@ class CachePart:
         site = Site(bench=self.bench, keeper=self.keeper, name="cache")
         site.renew()
         self.bench.log(f"writing {self.objects} objects")
-        self._fill(site)
+        garbage = self._fill(site)
         self.keeper.settle(site.folder)
         objects = str(site.folder / CACHE / "objects")
         finding = {FIND_SIZES: ["find", objects, "-type", "f", "-printf", "%s\n"]}
-        collecting: dict[str, Sampler] = {"gitml": partial(self._gc, site)}
+        collecting: dict[str, Sampler] = {"gitml": partial(self._gc, site, garbage)}
         yield from by_turns(self.bench, Task.CACHE_GC, {**self._bounds(finding), **collecting}, warm_up=True)
         summing = f"find '{objects}' -type f -print0 | xargs -0 -P {usable_cpus()} -n 1000 b3sum"
         reading = {FIND_B3SUM: ["sh", "-c", summing]} if installed({"b3sum": ["b3sum"]}) else {}
@@ -58,8 +59,8 @@ class CachePart:
     def _bounds(self, commands: dict[str, list[str]]) -> dict[str, Sampler]:
         return {name: partial(timed, self.bench, argv) for name, argv in commands.items()}
 
-    def _fill(self, site: Site) -> None:
-        """Store the objects, long ago, and name every other one by a pointer."""
+    def _fill(self, site: Site) -> int:
+        """Store the objects, long ago, and name every other one by a pointer; gives how many are not named."""
         store = ObjectStore(str(site.folder / CACHE))
         entries: list[TreeEntry] = []
         for index, data in enumerate(pieces(self.objects, SMALL)):
@@ -71,19 +72,21 @@ class CachePart:
         file = site.folder / pointer_path(DATA)
         file.parent.mkdir(parents=True)
         file.write_bytes(encode_pointer(pointer))
+        return self.objects - len(entries)
 
-    def _gc(self, site: Site) -> Sample:
+    def _gc(self, site: Site, garbage: int) -> Sample:
+        """Ask what is garbage, and look whether the answer is right and all is still there."""
+        argv = [self.keeper.program, "gc", "--dry-run"]
         objects = site.folder / CACHE / "objects"
         before = count_files(objects)
-        sample = site.measure([self.keeper.program, "gc", "--dry-run"])
+        sample = site.measure(argv)
         if not sample.exit_status:
+            found = json.loads(quiet([*argv, "--json"], site.folder, self.keeper.environ))["objects"]
+            if found != garbage:
+                raise NotDoneError(f"gitml gc found {found} objects to delete, not {garbage}")
             if count_files(objects) != before:
                 raise NotDoneError("gitml gc --dry-run deleted objects")
-            self._check_garbage(site)
         return sample
-
-    def _check_garbage(self, site: Site) -> None:
-        """Look whether half of the objects were found to be garbage."""
 
     def _verify(self, site: Site, proven: set[Path]) -> Sample:
         if site.folder not in proven:

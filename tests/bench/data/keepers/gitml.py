@@ -19,7 +19,8 @@ class GitmlKeeper:
     """gitml, with one source."""
 
     name = "gitml"
-    environ: Mapping[str, str] = Gitml.environ
+    # A cache that the user has configured would hold the data already.
+    environ: Mapping[str, str] = {**Gitml.environ, "XDG_CONFIG_HOME": "/nonexistent"}
 
     def __init__(self, tool: Gitml) -> None:
         self.program = tool.program
