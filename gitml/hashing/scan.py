@@ -374,8 +374,8 @@ class _Taking:
 
     def _file(self, folder: int, found: Found, number: int) -> Taken:
         name = found.names[number]
-        known = found.before(number)
-        spot = Spot(folder, name, found.below(name))
+        spot = Spot(folder, name, found.path)
+        known = None if found.row is None else found.before(number)
         if known is not None:
             try:
                 now = pack_stat(os.stat(name, dir_fd=folder, follow_symlinks=False))
