@@ -39,7 +39,8 @@ were written out and the bytes of some, and the tool's own answer whether anythi
   edit*: one file was given new bytes.
 - *checkout*: `gitml checkout` into a worktree without the folder, beside `cp -r` of it.
 - *gc* and *verify*: of a cache in which a pointer names every other object, and nothing the others.
-- git-annex is measured once and killed after `--annex-limit` seconds.
+- git-annex is measured once and killed after `--annex-limit` seconds. What is not installed is not measured, and a bar
+  over it not met: `apt-get install b3sum xxhash git-annex`.
 - The memory of *status* of the largest folder is a bound for all of its processes together: the sum of their high-water
   marks, taken in a run of its own (`tests/bench/data/memory.py`).
 """
