@@ -277,10 +277,13 @@ class ObjectStore:
             self.copy_out(digest, nowhere.fileno())
 
     def quarantine(self, digest: Digest) -> CorruptObjectError:
-        """Move a damaged object out of the way and give the error to raise."""
+        """Move a damaged object out of the way and give the error to raise; in packs, what is right of it stays."""
         target = self._quarantine_path(digest)
-        with contextlib.suppress(FileNotFoundError):
+        try:
             os.rename(self.path(digest), target)
+        except FileNotFoundError:
+            with contextlib.suppress(DamagedError):
+                self._read_packed(digest)
         return CorruptObjectError(digest, target)
 
     def quarantine_packed(self, pack: Pack, raw: bytes) -> CorruptObjectError | None:

@@ -17,7 +17,7 @@ from typing import Protocol
 from blake3 import blake3
 
 from gitml.model.digest import Digest
-from gitml.store.packfile import HEADER, LARGEST, encode_index
+from gitml.store.packfile import HEADER, LARGEST, encode_index, marks_of
 from gitml.store.sharing import make_folder, share_file
 
 SMALL = 128 << 10
@@ -75,6 +75,8 @@ class PackWriter:
         folder = os.path.join(self._root, "packs")
         path = os.path.join(folder, self._hasher.digest().hex() + ".pack")
         make_folder(self._root, folder)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(marks_of(path))  # what is said there of an older copy of this pack does not hold for this one
         os.rename(self._temporary, path)
         self._close()
         return path

@@ -60,7 +60,8 @@ class PackSet:
         self._lock = threading.RLock()
         self._signature: tuple[int, int, int] | None = None
         self._state = _State()
-        self._refused_names: set[str] = set()
+        self._inodes: dict[str, int] = {}
+        self._refused_paths: set[str] = set()
         self._open = functools.lru_cache(maxsize=_OPEN)(PackFile)
 
     def places(self, raw: bytes, *, look: bool = True) -> list[Place]:
@@ -97,8 +98,7 @@ class PackSet:
 
     def mark_damaged(self, pack: Pack, raw: bytes) -> None:
         """Let an object count as absent, here and in every process that reads the pack's index from now on."""
-        with contextlib.suppress(PermissionError):  # a cache that is only read
-            pack.mark_damaged(raw)
+        pack.mark_damaged(raw)
         with self._lock:
             self._state = self._state._replace(damaged=self._state.damaged | {(pack.path, raw)})
 
@@ -113,23 +113,23 @@ class PackSet:
         signature = (status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
         if again or signature != self._signature:
             with self._lock:
-                self._load(sorted(name for name in os.listdir(self.folder) if NAME.match(name)))
+                self._load(_listed(self.folder))
                 self._signature = signature if _is_settled(status.st_mtime_ns) else None
 
     def _forget(self) -> None:
         with self._lock:
             self._state = _State()
+            self._inodes = {}
             self._signature = None
             self._open.cache_clear()
 
-    def _load(self, names: list[str]) -> None:
-        wanted = {os.path.join(self.folder, name) for name in names} - self._refused_names
-        known = {pack.path for pack in self._state.packs}
-        if not known <= wanted:
+    def _load(self, listed: dict[str, int]) -> None:
+        """Take in what stands there; a pack that was written once more, over a damaged one, has another inode."""
+        wanted = {path: inode for path, inode in listed.items() if path not in self._refused_paths}
+        if not self._inodes.items() <= wanted.items():
             self._forget()
-            known = set()
         found = []
-        for path in sorted(wanted - known):
+        for path in sorted(wanted.keys() - self._inodes.keys()):
             try:
                 pack, rows = open_pack(path)
             except FileNotFoundError:
@@ -138,22 +138,31 @@ class PackSet:
                 self._refuse(error)
                 continue
             found.append((pack, column(rows, "Q")[::5]))
+            self._inodes[path] = wanted[path]
         if found:
             self._state = _extended(self._state, found)
 
     def _refuse(self, error: PackError) -> None:
         """Set aside what is no pack, once; a newer one stays where it is."""
         self.refused += (error,)
-        self._refused_names.add(error.path)
         if not isinstance(error, NewerPackError):
             folder = os.path.join(self._root, "quarantine")
             with contextlib.suppress(OSError):  # in a cache that is only read it stays, and is passed over
                 make_folder(self._root, folder)
                 os.rename(error.path, os.path.join(folder, os.path.basename(error.path)))
+                return
+        self._refused_paths.add(error.path)
 
     def _row(self, pack: Pack, number: int) -> tuple[bytes, int, int] | None:
         data = self._open(pack.path).read(ROW.size, pack.index + number * ROW.size)
         return ROW.unpack(data) if len(data) == ROW.size else None
+
+
+def _listed(folder: str) -> dict[str, int]:
+    """Give the inode of each file with a pack's name, by path."""
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as members:
+        return {member.path: member.inode() for member in members if NAME.match(member.name)}
+    return {}
 
 
 def _extended(state: _State, found: list[tuple[Pack, array[int]]]) -> _State:
