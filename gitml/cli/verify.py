@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 import click
 
 from gitml.cli.options import json_option, project_here, quiet_option
+from gitml.cli.progress import progress
 from gitml.cli.terminal import error_lines, glyph, printable, size_text
 from gitml.errors import EXIT_DAMAGED, EXIT_OK
-from gitml.hashing.meter import SILENT
 from gitml.project.needs import Need
 from gitml.project.verify import Loss, Report, verify
 from gitml.store.rehash import Fault
@@ -53,8 +53,8 @@ def command(
     What is damaged is moved to the quarantine, and named with all that needs it.
     """
     chosen = None if sample is None else Sample(*sample, seed=seed or os.urandom(4).hex())
-    with project_here() as project:
-        report = verify(project, sample=chosen, repair=repair, meter=SILENT)
+    with project_here() as project, progress(quiet=quiet) as meter:
+        report = verify(project, sample=chosen, repair=repair, meter=meter)
     if as_json:
         click.echo(json.dumps(_json(report, chosen), indent=2))
     elif not quiet or not report.whole:
@@ -96,8 +96,10 @@ def _summary(report: Report, sample: Sample | None) -> str:
 def _loss(loss: Loss) -> Iterator[str]:
     """Say what is lost, who needs it, where the wrong bytes are and how to get the right ones."""
     state = "restored" if loss.restored is not None else "failed" if loss.finding is not None else "unknown"
-    yield f"{glyph(state, sys.stdout)} {loss.digest.short}  {_what(loss)}"
-    yield from _places(loss.needs)
+    name = loss.digest.short if loss.digest is not None else loss.finding.path if loss.finding is not None else ""
+    yield f"{glyph(state, sys.stdout)} {name}  {_what(loss)}"
+    if loss.digest is not None:
+        yield from _places(loss.needs)
     if loss.kept is not None:
         yield f"    its bytes are kept in {printable(loss.kept)}"
     for path in loss.shared:
@@ -108,6 +110,8 @@ def _loss(loss: Loss) -> Iterator[str]:
         first = loss.needs[0]
         try_repair = "gitml verify --repair, if a worktree has a copy; or " if first.holder.base is not None else ""
         yield f"    hint: {try_repair}{printable(first.remedy)}"
+    elif loss.digest is not None:
+        yield "    nothing that is known here needs it"
 
 
 def _what(loss: Loss) -> str:
@@ -126,8 +130,6 @@ def _places(needs: Sequence[Need]) -> Iterator[str]:
         yield printable(f"    {path} of {owner} at {', '.join(wheres[:_PLACES])}{more}")
     if len(places) > _PLACES:
         yield f"    (+{len(places) - _PLACES} more paths: --json)"
-    if not needs:
-        yield "    nothing that is known here needs it"
 
 
 def _path(need: Need) -> str:

@@ -11,6 +11,8 @@ from urllib.parse import unquote
 
 from gitml.errors import GitmlError
 from gitml.git.command import Git
+from gitml.git.roots import refs
+from gitml.git.snapshot import REFS as SNAPSHOTS
 from gitml.manifest.lockfile import FOLDER as LOCKS
 from gitml.manifest.lockfile import decode_lock
 from gitml.manifest.pointerfile import FOLDER as POINTERS
@@ -24,7 +26,16 @@ from gitml.store.lack import UNKNOWN, Lack
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _BATCH = 500
+_QUESTIONS = 100_000
 _LARGEST = 16 << 20
+
+
+class Blob(NamedTuple):
+    """A file in Git: `path` is relative to the worktree."""
+
+    git: Git
+    oid: str
+    path: str
 
 
 class Holder(NamedTuple):
@@ -32,7 +43,7 @@ class Holder(NamedTuple):
 
     `where`: a ref, `HEAD of …`, `index of …`, a worktree or `run …`. `owner`: the step, or None of a source. `entries`:
     by path relative to the project. `folder`: of the project in its worktree, "" for the top. `base`: where the project
-    stands on disk, if this was read from there. `pointer`: that of a source.
+    stands on disk, if this was read from there. `pointer`: that of a source. `blob`: what it is in Git, if it is there.
     """
 
     where: str
@@ -42,6 +53,7 @@ class Holder(NamedTuple):
     base: str | None = None
     pointer: Pointer | None = None
     is_run: bool = False
+    blob: Blob | None = None
 
 
 class Need(NamedTuple):
@@ -93,6 +105,35 @@ def needs(holder: Holder, lacks: Callable[[Entry], Iterable[Lack]]) -> Iterator[
             yield Need(holder, path, lack)
 
 
+def everywhere(found: Iterable[Need]) -> list[Need]:
+    """Say of what was found in Git once (in an index, at a snapshot) which refs have it as well, those in its place."""
+    found = list(found)
+    blobs = dict.fromkeys(need.holder.blob for need in found if need.holder.blob is not None)
+    refs_of = _refs_of(list(blobs))
+    spread: list[Need] = []
+    for need in found:
+        names = refs_of.get(need.holder.blob, []) if need.holder.blob is not None else []
+        if need.holder.where not in names and not (names and need.holder.where.startswith(SNAPSHOTS)):
+            names = [need.holder.where, *names]
+        spread.extend(need._replace(holder=need.holder._replace(where=name)) for name in names)
+    return spread
+
+
+def _refs_of(blobs: Sequence[Blob]) -> dict[Blob, list[str]]:
+    """Name the branches and tags that have these files; of very many files, of the first ones."""
+    found: dict[Blob, list[str]] = {}
+    for git in {id(blob.git): blob.git for blob in blobs}.values():
+        tips = [tip for tip in refs(git) if not tip.where.startswith(SNAPSHOTS)]
+        here = [blob for blob in blobs if blob.git is git and "\n" not in blob.path][: _QUESTIONS // (len(tips) + 1)]
+        asked = [(tip, blob) for blob in here for tip in tips]
+        lines = "".join(f"{tip.oid}:{blob.path}\n" for tip, blob in asked)
+        answers = git.run("cat-file", "--batch-check=%(objectname)", input=os.fsencode(lines)).split(b"\n")
+        for (tip, blob), answer in zip(asked, answers, strict=False):
+            if answer.decode(errors="replace") == blob.oid:
+                found.setdefault(blob, []).append(tip.where)
+    return found
+
+
 def _in_git(git: Git, roots: Sequence[Root]) -> Iterator[Holder]:
     for start in range(0, len(roots), _BATCH):
         batch = roots[start : start + _BATCH]
@@ -103,7 +144,8 @@ def _in_git(git: Git, roots: Sequence[Root]) -> Iterator[Holder]:
             words = out[at:end].split()
             size = int(words[2]) if len(words) == 3 else -1  # gone since it was listed: a line without bytes
             if size >= 0:
-                yield from _held(root, out[end + 1 : end + 1 + size])
+                blob = Blob(git, root.oid or "", root.path)
+                yield from (held._replace(blob=blob) for held in _held(root, out[end + 1 : end + 1 + size]))
             at = end + size + 2
 
 

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 
 from gitml.errors import GitmlError
 from gitml.hashing.meter import SILENT, Meter
 from gitml.model.digest import Digest
 from gitml.model.tree import Kind
-from gitml.project.needs import Holder, Need, holders, needs
+from gitml.project.needs import Holder, Need, everywhere, holders, needs
 from gitml.project.project import Project
 from gitml.project.repair import restore_from_worktree, shares
 from gitml.store.lack import Lacks
 from gitml.store.rehash import Fault
 from gitml.store.store import Store
-from gitml.store.verify import Checked, Finding, Sample, check, still_wrong
+from gitml.store.verify import Checked, Finding, Sample, check, put_aside
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Loss:
-    """An object that cannot be had, or could not.
+    """An object that cannot be had, or could not; or a pack that is wrong as a whole (`digest` is None).
 
     `finding`: what was wrong with it, None of one that was missing already. `kept`: the file that the wrong bytes were
     moved to. `needs`: who needs it, those on disk first. `shared`: worktree files that are that very file. `restored`:
-    where good bytes were found.
+    where good bytes were found, in a worktree or elsewhere in the cache.
     """
 
-    digest: Digest
+    digest: Digest | None
     finding: Finding | None = None
     kept: str | None = None
     needs: tuple[Need, ...] = ()
@@ -57,96 +56,100 @@ def verify(project: Project, *, sample: Sample | None = None, repair: bool = Fal
     Without a sample, what locks and sources name and the store does not have is named as well. With `repair`, both are
     put back where a worktree has their bytes.
     """
-    objects = project.store.objects
-    checked = check(objects, sample=sample, meter=meter)
+    checked = check(project.store.objects, sample=sample, meter=meter)
     wrong = [finding for finding in checked.findings if finding.fault is not Fault.STRAY]
     if not wrong and sample is not None:
         return Report(checked=checked, damaged=(), missing=())
     kept = _put_aside(project.store, wrong)
-    search = _Search(project, frozenset(kept))
-    restored = search.repair() if repair else {}
+    search = _Search(project, {f.digest for f in wrong if f.digest is not None and f.fault is Fault.UNREADABLE})
+    if repair:
+        search.repair()
+    missed = search.missed({finding.digest for finding in wrong}) if sample is None else []
+    needed = search.needs([*(finding.digest for finding in wrong if finding.digest is not None), *missed])
     damaged = tuple(
         Loss(
             digest=finding.digest,
             finding=finding,
-            kept=kept[finding.digest],
-            needs=search.needs(finding.digest),
-            shared=search.shared(finding.digest, kept[finding.digest]),
-            restored=restored.get(finding.digest),
+            kept=kept[finding],
+            needs=needed.get(finding.digest, ()),
+            shared=search.shared(finding.digest, kept[finding]),
+            restored=search.restored.get(finding.digest) or _another(project.store, finding),
         )
         for finding in wrong
-        if finding.digest is not None
     )
     missing = tuple(
-        Loss(digest=digest, needs=search.needs(digest), restored=restored.get(digest))
-        for digest in (search.missed() if sample is None else ())
+        Loss(digest=digest, needs=needed[digest], restored=search.restored.get(digest)) for digest in missed
     )
     return Report(checked=checked, damaged=damaged, missing=missing, unread=search.unread)
 
 
-def _put_aside(store: Store, wrong: Iterable[Finding]) -> dict[Digest, str | None]:
-    """Quarantine what is still wrong at a second look; gives where its bytes are. What cannot be read stays."""
-    kept: dict[Digest, str | None] = {}
-    for finding in wrong:
-        if finding.digest is not None:
-            kept[finding.digest] = None
-    movable = [f.digest for f in wrong if f.digest is not None and f.fault is not Fault.UNREADABLE]
-    if movable:
-        with store.lease.writing():
-            for digest in movable:
-                if still_wrong(store.objects, digest):
-                    store.objects.quarantine(digest)
-                    target = os.path.join(store.objects.root, "quarantine", digest.hex)
-                    kept[digest] = target if os.path.lexists(target) else None
-    return kept
+def _put_aside(store: Store, wrong: Sequence[Finding]) -> dict[Finding, str | None]:
+    """Quarantine what is wrong; gives where its bytes are."""
+    if not wrong:
+        return {}
+    with store.lease.writing():
+        return {finding: put_aside(store.objects, finding) for finding in wrong}
+
+
+def _another(store: Store, finding: Finding) -> str | None:
+    """Tell where the cache has the object as well: in a pack, or put there by somebody meanwhile."""
+    if finding.digest is None or finding.fault is Fault.UNREADABLE:
+        return None
+    place = store.objects.locate(finding.digest)
+    return None if place is None else place.path
 
 
 class _Search:
-    """Finds who needs what is lost, and good copies of it. `unread`: why not all that may need something was read."""
+    """Finds who needs what is lost, and good copies of it.
 
-    def __init__(self, project: Project, lost: frozenset[Digest]) -> None:
+    `restored`: where those were. `unread`: why not all that may need something was read.
+    """
+
+    def __init__(self, project: Project, unreadable: Set[Digest]) -> None:
         self._project = project
         self._objects = project.store.objects
-        self._lost = lost
+        self._unreadable = unreadable
         self._holders: list[Holder] = []
+        self.restored: dict[Digest | None, str] = {}
         self.unread: GitmlError | None = None
         try:
             self._holders.extend(holders(project))
         except GitmlError as error:
             self.unread = error
-        self._found = self._look(frozenset())
+        self._found = self._look()
 
-    def needs(self, digest: Digest) -> tuple[Need, ...]:
-        """Give who needs an object."""
-        return tuple(self._found.get(digest, ()))
+    def needs(self, digests: Iterable[Digest]) -> dict[Digest | None, tuple[Need, ...]]:
+        """Give who needs these objects, at every ref."""
+        wanted = dict.fromkeys(digests)
+        found = everywhere(need for digest in wanted for need in self._found.get(digest, ()))
+        return {digest: tuple(need for need in found if need.lack.digest == digest) for digest in wanted}
 
-    def missed(self) -> list[Digest]:
-        """Name what was missing before anything was moved, and should not be."""
+    def missed(self, wrong: Set[Digest | None]) -> list[Digest]:
+        """Name what cannot be had and should, beside what was found to be wrong."""
         stored = self._stored()
         return [
             digest
             for digest, wanted in self._found.items()
-            if digest not in self._lost and any(self._should_have(need, stored) for need in wanted)
+            if digest not in wrong and any(self._should_have(need, stored) for need in wanted)
         ]
 
-    def shared(self, digest: Digest, kept: str | None) -> tuple[str, ...]:
+    def shared(self, digest: Digest | None, kept: str | None) -> tuple[str, ...]:
         """Name the worktree files that are the damaged file itself."""
-        if kept is None:
+        if digest is None or kept is None:
             return ()
-        paths = (shares(self._objects, need, kept) for need in self.needs(digest))
+        paths = (shares(self._objects, need, kept) for need in self._found.get(digest, ()))
         return tuple(dict.fromkeys(path for path in paths if path is not None))
 
-    def repair(self) -> dict[Digest, str]:
+    def repair(self) -> None:
         """Put back what can be found; a folder that is had again tells what else is lacking."""
-        restored: dict[Digest, str] = {}
         with self._project.store.lease.writing():
             while True:
-                fresh = {digest: self._copy(digest) for digest in self._found if digest not in restored}
-                restored.update({digest: path for digest, path in fresh.items() if path is not None})
-                folders = any(path is not None and self._is_folder(digest) for digest, path in fresh.items())
-                if not folders:
-                    return restored
-                for digest, wanted in self._look(frozenset(restored)).items():
+                lacking = self._found.keys() - self.restored.keys() - self._unreadable
+                fresh = {digest: path for digest in lacking if (path := self._copy(digest)) is not None}
+                self.restored.update(fresh)
+                if not any(self._is_folder(digest) for digest in fresh):
+                    return
+                for digest, wanted in self._look().items():
                     self._found.setdefault(digest, wanted)
 
     def _copy(self, digest: Digest) -> str | None:
@@ -156,8 +159,8 @@ class _Search:
     def _is_folder(self, digest: Digest) -> bool:
         return self._found[digest][0].lack.kind is Kind.DIRECTORY
 
-    def _look(self, restored: frozenset[Digest]) -> dict[Digest, list[Need]]:
-        lacks = Lacks(self._objects, self._lost - restored)
+    def _look(self) -> dict[Digest, list[Need]]:
+        lacks = Lacks(self._objects, self._unreadable)
         found: dict[Digest, list[Need]] = {}
         for holder in self._holders:
             for need in needs(holder, lacks.of):

@@ -34,7 +34,7 @@ class Lack(NamedTuple):
 class Lacks:
     """Looks into entries, into each folder and for each object once, however many commits share them.
 
-    `lost`: objects that count as absent though something lies in their place. The answers hold for one picture of the
+    `lost`: objects that count as absent though they are there. The answers hold for one picture of the
     store: make another to look again.
     """
 

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from blake3 import blake3
 
+from gitml.hashing.meter import SILENT, Meter
 from gitml.hashing.threads import hash_threads
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -129,10 +130,11 @@ def read_look(data: bytes) -> ShardLook:
     return ShardLook(right, size, looks, tuple(large))
 
 
-def examine(folder: int, name: str, expected: str, *, largest: int | None = None) -> Look | None:
+def examine(folder: int, name: str, expected: str, *, largest: int | None = None, meter: Meter = SILENT) -> Look | None:
     """Look at one file of an open folder with care: it should be regular and have the hex digest `expected`.
 
-    None: it is gone. A regular file of more than `largest` bytes is not read; its size is given.
+    None: it is gone. A regular file of more than `largest` bytes is not read; its size is given. `meter`: is told of
+    the bytes that are read.
     """
     try:
         descriptor = os.open(name, _READ, dir_fd=folder)
@@ -146,14 +148,14 @@ def examine(folder: int, name: str, expected: str, *, largest: int | None = None
             return Look(0, Fault.NO_FILE, _kind(status.st_mode))
         if largest is not None and status.st_size > largest:
             return Look(status.st_size)
-        return _hash(descriptor, status.st_size, expected)
+        return _hash(descriptor, status.st_size, expected, meter)
     except OSError as error:
         return _refused(error)
     finally:
         os.close(descriptor)
 
 
-def _hash(descriptor: int, size: int, expected: str) -> Look:
+def _hash(descriptor: int, size: int, expected: str, meter: Meter) -> Look:
     hasher = blake3(max_threads=hash_threads() if size >= _LARGE else 1)
     buffer = bytearray(4 * _BUFFER if size >= _LARGE else min(size + 1, _BUFFER))
     view = memoryview(buffer)
@@ -161,6 +163,7 @@ def _hash(descriptor: int, size: int, expected: str) -> Look:
     while count := os.readv(descriptor, [buffer]):
         hasher.update(view[:count])
         done += count
+        meter.advance(0, count)
     if hasher.hexdigest() == expected:
         return Look(done)
     return Look(done, Fault.BYTES, f"its {done} bytes have the digest blake3:{hasher.hexdigest()}")
