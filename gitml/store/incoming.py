@@ -47,6 +47,10 @@ def receiving(objects: ObjectStore) -> Iterator[Incoming]:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
     try:
         yield Incoming(objects, path, descriptor)
+    except OSError as error:
+        if error.filename is None:  # a write names nothing, and a full disk has a place
+            error.filename = path
+        raise
     finally:
         os.close(descriptor)
         with contextlib.suppress(FileNotFoundError):
