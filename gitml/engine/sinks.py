@@ -55,7 +55,11 @@ def is_junk(path: str) -> bool:
 
 
 class DigestSink:
-    """Digests inputs, leaving out junk; writes down what it looked at and the links it met."""
+    """Digests inputs, leaving out junk; writes down what it looked at and the links it met.
+
+    `tree` is given each tree object, unless `has_tree` knows the topmost of a folder of data already. `lazy`: those of
+    folders of data are not made; `scanned` has what they can be made of.
+    """
 
     def __init__(
         self,
@@ -67,6 +71,7 @@ class DigestSink:
         has_tree: Callable[[Digest], bool] = lambda digest: False,
         keep_junk: bool = False,
         scans: Scans | None = None,
+        lazy: bool = False,
     ) -> None:
         self._git = git
         self._cache = cache
@@ -75,6 +80,8 @@ class DigestSink:
         self._has_tree = has_tree
         self._keep_junk = keep_junk
         self._scans = scans
+        self._lazy = lazy
+        self.scanned: list[Scan] = []
         self.links: dict[str, bytes] = {}
 
     def skips(self, path: str) -> bool:
@@ -94,8 +101,9 @@ class DigestSink:
         if scan is None:
             want = Want(intake=self._intake, meter=SILENT, is_junk=is_junk, keep_junk=self._keep_junk)
             scan = Scanner(self._cache.folders, want).scan(path)
-        if self._tree is not digest_bytes and not self._has_tree(scan.entry.digest) and not self._give_trees(scan):
+        if not self._lazy and not self._gave_trees(scan):
             return None
+        self.scanned.append(scan)
         if self._scans is not None:
             self._scans.add(path, scan)
         self._witness[path] = Below(scan.rows, scan.young)
@@ -106,8 +114,10 @@ class DigestSink:
     def _intake(self) -> Digesting:
         return Digesting(self._cache.folders.linked)
 
-    def _give_trees(self, scan: Scan) -> bool:
-        """Hand over every tree object, those of inner folders first; tells whether that could be done."""
+    def _gave_trees(self, scan: Scan) -> bool:
+        """Hand over every tree object, those of inner folders first, where they are wanted; tells whether it could."""
+        if self._tree is digest_bytes or self._has_tree(scan.entry.digest):
+            return True
         for path in sorted(scan.rows, reverse=True):
             contents = self._cache.folders.contents(path, scan.rows[path])
             if contents is None:

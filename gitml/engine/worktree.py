@@ -50,7 +50,7 @@ class WorktreeView:
         self._git = git
         self._cache = cache
         self._objects = objects
-        self._scans = Scans() if objects is None else None
+        self.scans = Scans() if objects is None else None
         self._sources = SourceMemo(database)
         self._adds: dict[str, bool] = {}
         self._inner: dict[str, frozenset[str]] = {}
@@ -223,7 +223,7 @@ class WorktreeView:
 
     def _sink(self, witness: Witness) -> DigestSink:
         if self._objects is None:
-            return DigestSink(git=self._git, cache=self._cache, witness=witness, scans=self._scans)
+            return DigestSink(git=self._git, cache=self._cache, witness=witness, scans=self.scans)
         tree, has_tree = self._objects.add_bytes, self._objects.has
         return DigestSink(git=self._git, cache=self._cache, witness=witness, tree=tree, has_tree=has_tree)
 
