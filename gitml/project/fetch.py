@@ -26,11 +26,11 @@ from gitml.model.tree import Entry, Kind
 from gitml.project.project import Project
 from gitml.project.record import store_source, write_pointer
 from gitml.project.sources import sources_of
-from gitml.remote.download import OtherContentError, Patience, Wanted, download
+from gitml.remote.download import Downloaded, OtherContentError, Patience, Wanted, download
 from gitml.remote.error import WrongDigestError
 from gitml.remote.protocol import Fetchers
 from gitml.remote.published import check_published
-from gitml.store.incoming import receiving
+from gitml.store.incoming import Incoming, receiving
 
 _VERIFIED = "published"
 
@@ -47,7 +47,7 @@ class Fetched(NamedTuple):
 
 
 class Fetching:
-    """Fetches sources of one project; the lease is held by the caller."""
+    """Fetches sources of one project; takes the lease when bytes have come, so that no collector waits for a server."""
 
     def __init__(self, project: Project, world: World, meter: Meter) -> None:
         self._project = project
@@ -70,10 +70,14 @@ class Fetching:
             adopted = self._adopted(source, before, found, force=force)
             if adopted is not None:
                 return adopted
-            pointer = self._receive(source, before, found)
-            rescued = self._place(source.path, pointer.entry, found, before)
-            self._check_expected(source, pointer.entry)
-            write_pointer(self._project, self._world.pipeline, pointer)
+            with receiving(self._project.store.objects) as incoming:
+                came = self._download(source, before, found, incoming)
+                with self._project.store.lease.writing():
+                    pointer = self._published(source, before, incoming, came)
+                    rescued = self._place(source.path, pointer.entry, found, before)
+                    self._check_expected(source, pointer.entry)
+                    if pointer != before:
+                        write_pointer(self._project, self._world.pipeline, pointer)
         state = "new" if before is None else "unchanged" if pointer.entry == before.entry else "newer"
         restored = state == "unchanged" and (found is None or found.digest != pointer.entry.digest)
         return Fetched(source.path, source.url, state, pointer.entry, restored, rescued)
@@ -90,9 +94,10 @@ class Fetching:
             return self.update(source, known, force=False)
         with self._claimed(source.path):
             self._standing(source, known, before, force=False)
-            if not self._project.store.holds({source.path: before.entry}):
-                self._receive_recorded(source, before)
-            self._place(source.path, before.entry, None, before)
+            if self._project.store.holds({source.path: before.entry}):
+                self._place(source.path, before.entry, None, before)
+            else:
+                self._bring_recorded(source, before)
         return Fetched(source.path, source.url, "unchanged", before.entry, restored=True)
 
     def look(self, source: SourceDeclaration, known: Known) -> str:
@@ -102,6 +107,8 @@ class Fetching:
             return "new"
         if before.url != source.url:
             return "newer"
+        if before.etag is None and self._is_pinned(source, before.entry):
+            return "unchanged"
         with self._fetchers.at(source.url).ask(before.etag) as answer:
             if answer is None:
                 return "unchanged"
@@ -140,32 +147,39 @@ class Fetching:
             if force or self._project.store.holds({source.path: found}):
                 return None
             raise _unsaved(source.path) from None
-        entry = store_source(self._world.workspace, source.path, self._meter)
-        write_pointer(self._project, self._world.pipeline, Pointer(path=source.path, entry=entry, url=source.url))
+        with self._project.store.lease.writing():
+            entry = store_source(self._world.workspace, source.path, self._meter)
+            write_pointer(self._project, self._world.pipeline, Pointer(path=source.path, entry=entry, url=source.url))
         self._remember(source, entry.digest)
         return Fetched(source.path, source.url, "new", entry)
 
-    def _receive(self, source: SourceDeclaration, before: Pointer | None, found: Entry | None) -> Pointer:
-        """Put what the server has into the store; gives the pointer that there was where it has nothing newer."""
+    def _download(
+        self, source: SourceDeclaration, before: Pointer | None, found: Entry | None, incoming: Incoming
+    ) -> Downloaded | None:
+        """Receive what the server has; None: it is what is recorded, or nothing else would be accepted."""
         known = None
         if before is not None and before.url == source.url and self._is_here(before, found):
             if before.etag is None and self._is_pinned(source, before.entry):
-                return before
+                return None
             known = before.etag
         wanted = Wanted(source.path, source.url, known, source.expected)
-        with receiving(self._project.store.objects) as incoming:
-            came = download(self._fetchers.at(source.url), wanted, incoming.descriptor, self._meter, Patience())
-            if came is None:
-                assert before is not None  # nothing else has a tag
-                return before
-            incoming.publish(came.digest, came.size)
+        return download(self._fetchers.at(source.url), wanted, incoming.descriptor, self._meter, Patience())
+
+    def _published(
+        self, source: SourceDeclaration, before: Pointer | None, incoming: Incoming, came: Downloaded | None
+    ) -> Pointer:
+        """Put what came into the store; gives what is to be recorded."""
+        if came is None:
+            assert before is not None  # nothing is known of a source that was never recorded
+            return before
+        incoming.publish(came.digest, came.size)
         self._remember(source, came.digest)
         entry = Entry(Kind.FILE, came.digest, came.size)
         if before is not None and before.entry.digest == entry.digest:
             entry = before.entry  # made executable here, say
         return Pointer(path=source.path, entry=entry, url=source.url, etag=came.tag)
 
-    def _receive_recorded(self, source: SourceDeclaration, before: Pointer) -> None:
+    def _bring_recorded(self, source: SourceDeclaration, before: Pointer) -> None:
         wanted = Wanted(source.path, source.url, only=(before.entry.digest, before.entry.size))
         with receiving(self._project.store.objects) as incoming:
             try:
@@ -173,7 +187,9 @@ class Fetching:
             except OtherContentError as error:
                 error.hint = f"gitml update {quote(source.path)} takes what is there now"
                 raise
-            incoming.publish(before.entry.digest, before.entry.size)
+            with self._project.store.lease.writing():
+                incoming.publish(before.entry.digest, before.entry.size)
+                self._place(source.path, before.entry, None, before)
 
     def _place(self, path: str, entry: Entry, found: Entry | None, before: Pointer | None) -> tuple[Rescued, ...]:
         """Put stored bytes to their path; what stood there is dropped if it can be had again, else kept aside."""
@@ -241,11 +257,7 @@ def fetch_missing(project: Project, pipeline: Pipeline, paths: Iterable[str], me
         return []
     fetching = Fetching(project, project.world(pipeline, acting=False), meter)
     known = sources_of(project).known()
-    found = []
-    for source in missing:
-        with project.store.lease.writing():
-            found.append(fetching.bring(source, known))
-    return found
+    return [fetching.bring(source, known) for source in missing]
 
 
 def _mark(source: SourceDeclaration, digest: Digest) -> bytes:

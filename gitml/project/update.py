@@ -51,12 +51,11 @@ def update(project: Project, request: Request, meter: Meter) -> Iterator[Updated
     pipeline = project.pipeline()
     world = project.world(pipeline, acting=False)
     chosen = _chosen(project, pipeline, sources_of(project).known(), request)
-    with project.store.lease.writing():
-        recover(world)
-        refresh_ignored(project, pipeline)
+    recover(world)
+    known = refresh_ignored(project, pipeline)
     fetching = Fetching(project, world, meter)
     for source in chosen:
-        yield _update(project, fetching, source, force=request.force)
+        yield _update(fetching, source, known, force=request.force)
 
 
 def look(project: Project, request: Request, meter: Meter) -> Iterator[Updated]:
@@ -68,12 +67,10 @@ def look(project: Project, request: Request, meter: Meter) -> Iterator[Updated]:
         yield _look(fetching, source, known)
 
 
-def _update(project: Project, fetching: Fetching, source: SourceDeclaration, *, force: bool) -> Updated:
+def _update(fetching: Fetching, source: SourceDeclaration, known: Known, *, force: bool) -> Updated:
     try:
-        with project.store.lease.writing():
-            known = sources_of(project).known()
-            fetched = fetching.update(source, known, force=force)
-            return Updated(source=source, state=fetched.state, fetched=fetched)
+        fetched = fetching.update(source, known, force=force)
+        return Updated(source=source, state=fetched.state, fetched=fetched)
     except InterruptedRunError:
         raise
     except GitmlError as error:

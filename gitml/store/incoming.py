@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from gitml.model.digest import Digest
 from gitml.store.objects import ObjectStore
-from gitml.store.sharing import make_folder
+from gitml.store.sharing import make_folder, share_file
 
 _SYNC_FROM = 1 << 20
 _serial = itertools.count()
@@ -28,14 +28,21 @@ class Incoming:
         self.descriptor = descriptor
 
     def publish(self, digest: Digest, size: int) -> None:
-        """Make what was written the object of a digest that was computed on the way; one that is there stays."""
-        if self._objects.has(digest, size):
+        """Make what was written the object of a digest that was computed on the way; the lease is held.
+
+        One that is there already is replaced, which mends it if it was damaged, unless it lies in a pack.
+        """
+        target = self._objects.path(digest)
+        if self._objects.has(digest, size) and not os.path.lexists(target):
             return
         if size >= _SYNC_FROM:
             os.fsync(self.descriptor)
-        target = self._objects.path(digest)
         make_folder(self._objects.root, os.path.dirname(target))
-        os.rename(self._path, target)
+        try:
+            os.rename(self._path, target)
+        except IsADirectoryError:  # whatever that is, it is no object
+            self._objects.quarantine(digest)
+            os.rename(self._path, target)
 
 
 @contextlib.contextmanager
@@ -46,6 +53,7 @@ def receiving(objects: ObjectStore) -> Iterator[Incoming]:
     path = os.path.join(folder, f"{os.getpid()}-in{next(_serial)}-{os.urandom(4).hex()}")
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
     try:
+        share_file(objects.root, descriptor, 0o444)
         yield Incoming(objects, path, descriptor)
     except OSError as error:
         if error.filename is None:  # a write names nothing, and a full disk has a place
