@@ -103,9 +103,14 @@ def refs(git: Git, *prefixes: str) -> list[Tip]:
 def stashes(git: Git) -> list[Tip]:
     """List all stash entries with their parents: what was untracked and what was in the index are commits as well.
 
-    The ref has the last entry and its reflog the others. Only to be called where the ref exists.
+    The ref has the last entry and its reflog the others.
     """
-    out = git.run("rev-list", "--walk-reflogs", "--format=%H %P", "refs/stash").decode()
+    try:
+        out = git.run("rev-list", "--walk-reflogs", "--format=%H %P", "refs/stash").decode()
+    except GitError:
+        if refs(git, "refs/stash"):
+            raise
+        return []
     rows = [line.split() for line in out.splitlines() if not line.startswith("commit ")]
     return [Tip(f"stash@{{{number}}}", oid) for number, oids in enumerate(rows) for oid in oids]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence, Set
+from collections import defaultdict
+from collections.abc import Generator, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -81,12 +82,13 @@ def gc(project: Project, policy: Policy, *, dry_run: bool, meter: Meter = SILENT
         GitmlError: Something that may need data cannot be read (then nothing was deleted), or others go on writing.
         OSError: A file cannot be deleted; the next call goes on.
     """
-    cache = project.store.objects.root
-    if registered(cache):
-        register(cache, project.repository.common_dir)
+    collector = _Collector(project, policy, meter)
     if dry_run:
-        return _Collector(project, policy, meter).foretell()
-    return _Collector(project, policy, meter).collect()
+        return collector.foretell()
+    cache = project.store.objects.root
+    if registered(cache) or cache != os.path.join(project.shared, "cache"):
+        register(cache, project.repository.common_dir)
+    return collector.collect()
 
 
 class _Collector:
@@ -102,7 +104,12 @@ class _Collector:
         """Count what one mark finds."""
         plan = self._plan()
         garbage = plan.garbage
-        self._count(plan, garbage.records, garbage.objects(), garbage.leftovers)
+        self._count_records(plan, garbage.records)
+        if plan.owners:
+            self._count_objects(plan, garbage.objects())
+        elif garbage.number:
+            self._steps[UNNAMED] = Share(objects=garbage.number, size=garbage.size)
+        self._count_leftovers(garbage.leftovers)
         self._snapshots = sum(len(oids) for _, oids in plan.snapshots)
         return self._result(plan)
 
@@ -139,8 +146,7 @@ class _Collector:
     def _work(self, plan: Plan) -> Generator[None, None, None]:
         """Do what a plan says, stopping often; what was done is counted also when it is not gone on with."""
         sweep = Sweep(self._project.store.objects, plan.garbage, plan.live, self._meter)
-        found = plan.garbage.objects
-        self._meter.phase("deleting", files=sum(1 for _ in found()), size=sum(size for _, size in found()))
+        self._meter.phase("deleting", files=plan.garbage.number, size=plan.garbage.size)
         try:
             yield from sweep.steps()
             for git, oids in plan.snapshots:
@@ -148,7 +154,9 @@ class _Collector:
                     yield
                     self._snapshots += _drop_snapshots(git, oids[start : start + _REFS_AT_ONCE])
         finally:
-            self._count(plan, sweep.records, sweep.done, sweep.leftovers)
+            self._count_records(plan, sweep.records)
+            self._count_objects(plan, sweep.done)
+            self._count_leftovers(sweep.leftovers)
 
     def _plan(self) -> Plan:
         self._meter.phase("marking")
@@ -212,20 +220,21 @@ class _Collector:
             if oid not in needed and not self._policy.is_young(_moment_of_ref(git, SNAPSHOTS + oid))
         )
 
-    def _count(
-        self,
-        plan: Plan,
-        records: Sequence[str],
-        objects: Iterator[tuple[bytes, int]] | Sequence[tuple[bytes, int]],
-        left: Sequence[tuple[str, int]],
-    ) -> None:
+    def _count_records(self, plan: Plan, paths: Sequence[str]) -> None:
         steps = {file.path: file.step for file in plan.dropped}
-        for path in records:
+        for path in paths:
             self._share(steps[path]).runs += 1
+
+    def _count_objects(self, plan: Plan, objects: Iterable[tuple[bytes, int]]) -> None:
+        sizes: dict[str | None, list[int]] = defaultdict(list)
         for raw, size in objects:
-            share = self._share(plan.owners.get(raw, UNNAMED))
-            share.objects += 1
-            share.size += size
+            sizes[plan.owners.get(raw, UNNAMED)].append(size)
+        for step, of_step in sizes.items():
+            share = self._share(step)
+            share.objects += len(of_step)
+            share.size += sum(of_step)
+
+    def _count_leftovers(self, left: Sequence[tuple[str, int]]) -> None:
         self._leftovers.objects += len(left)
         self._leftovers.size += sum(size for _, size in left)
 
@@ -246,7 +255,7 @@ def _owners(root: str, dropped: Sequence[RunFile], live: Set[bytes]) -> dict[byt
     return owners
 
 
-def _worked(work: Iterator[None], seconds: float) -> bool:
+def _worked(work: Iterable[None], seconds: float) -> bool:
     """Go on with work for some time; tells whether it is finished."""
     end = time.monotonic() + seconds
     return all(time.monotonic() < end for _ in work)

@@ -136,7 +136,7 @@ class RepositoryRoots:
     def _in_git(self, wants_snapshot: Callable[[str], bool]) -> Iterator[Root]:
         every = refs(self.git)
         tips = [tip for tip in every if not tip.where.startswith(SNAPSHOTS) or wants_snapshot(tip.oid)]
-        if any(tip.where == "refs/stash" for tip in every):
+        if any(tip.where == "refs/stash" for tip in every):  # or it has been popped since: then it is met on disk
             tips += stashes(self.git)
         for worktree in worktrees(self.git):
             if worktree.head is not None:

@@ -27,16 +27,21 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from array import array
 from collections.abc import Iterable, Iterator, Set
 from typing import NamedTuple
 
 from gitml.hashing.meter import Meter
+from gitml.hashing.spread import spread, usable_cpus
 from gitml.store.objects import ObjectStore
 from gitml.store.packfile import ROW, Pack, remove_pack
 
 _SHARD = re.compile(r"[0-9a-f]{2}\Z")
 _NAME = re.compile(r"[0-9a-f]{62}\Z")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_LENGTH = 62
+_MANY = 10_000
+"""Files from which on their listing is spread over processes."""
 _STEP = 64
 """Files that are deleted between two looks at the clock."""
 
@@ -65,6 +70,18 @@ class Garbage(NamedTuple):
     packs: tuple[DeadPack, ...]
     leftovers: tuple[tuple[str, int], ...]
 
+    @property
+    def number(self) -> int:
+        """How many objects are deleted."""
+        return sum(len(shard.members) for shard in self.shards) + sum(len(pack.dead) for pack in self.packs)
+
+    @property
+    def size(self) -> int:
+        """How many bytes they have."""
+        return sum(sum(shard.sizes) for shard in self.shards) + sum(
+            size for pack in self.packs for _, size in pack.dead
+        )
+
     def objects(self) -> Iterator[tuple[bytes, int]]:
         """Give raw digest and size of every object that is deleted."""
         for shard in self.shards:
@@ -77,19 +94,42 @@ class Garbage(NamedTuple):
 def dead_shards(root: str, live: Set[bytes]) -> Iterator[DeadShard]:
     """Find the loose objects that are not live; only dead ones cost a `stat`, so a clean cache is read like `ls`."""
     top = os.path.join(root, "objects")
-    for shard in _names(top):
-        if not _SHARD.match(shard):
-            continue
+    shards = [name for name in _names(top) if _SHARD.match(name)]
+    if not shards:
+        return
+    many = len(_names(os.path.join(top, shards[0]))) * len(shards) > _MANY
+    for index, data in spread(shards, lambda: _Lister(top, live), processes=usable_cpus() if many else 1):
+        if data:
+            yield _read_shard(shards[index], data)
+
+
+class _Lister:
+    """Looks through shards; gives the sizes of dead objects, as 8 bytes each, then their names."""
+
+    def __init__(self, top: str, live: Set[bytes]) -> None:
+        self._top = top
+        self._live = live
+
+    def one(self, item: str) -> bytes:
         try:
-            folder = os.open(os.path.join(top, shard), _FOLDER)
+            folder = os.open(os.path.join(self._top, item), _FOLDER)
         except (FileNotFoundError, NotADirectoryError):
-            continue
+            return b""
         try:
-            dead = [name for name in os.listdir(folder) if not _is_live(shard, name, live)]
-            if dead:
-                yield _sized(shard, dead, folder)
+            dead = _sized([name for name in os.listdir(folder) if not _is_live(item, name, self._live)], folder)
         finally:
             os.close(folder)
+        return array("Q", (size for _, size in dead)).tobytes() + "".join(name for name, _ in dead).encode()
+
+    def end(self) -> bytes:
+        return b""
+
+
+def _read_shard(shard: str, data: bytes) -> DeadShard:
+    count = len(data) // (8 + _LENGTH)
+    names = data[8 * count :].decode()
+    sizes = array("Q", data[: 8 * count]).tolist()
+    return DeadShard(shard, [names[at : at + _LENGTH] for at in range(0, len(names), _LENGTH)], sizes)
 
 
 def dead_packs(packs: Iterable[Pack], live: Set[bytes]) -> Iterator[DeadPack]:
@@ -173,13 +213,12 @@ def _is_live(shard: str, name: str, live: Set[bytes]) -> bool:
         return True
 
 
-def _sized(shard: str, names: list[str], folder: int) -> DeadShard:
-    members, sizes = [], []
-    for name in names:
-        with contextlib.suppress(FileNotFoundError):
-            sizes.append(os.stat(name, dir_fd=folder, follow_symlinks=False).st_size)
-            members.append(name)
-    return DeadShard(shard, members, sizes)
+def _sized(names: list[str], folder: int) -> list[tuple[str, int]]:
+    """Give the files with their sizes, but for those that another collector has deleted."""
+    try:
+        return [(name, os.stat(name, dir_fd=folder, follow_symlinks=False).st_size) for name in names]
+    except FileNotFoundError:
+        return _sized([name for name in names if name in set(os.listdir(folder))], folder)
 
 
 def _unlink(path: str) -> None:
