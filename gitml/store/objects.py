@@ -29,8 +29,8 @@ from gitml.model.digest import Digest
 from gitml.store.atomic import write_atomically
 from gitml.store.packer import SMALL, Packer
 from gitml.store.packfile import Pack, PackError
-from gitml.store.packrewrite import read_places, rewrite
-from gitml.store.packset import PackSet, Place
+from gitml.store.packrewrite import rewrite, spans
+from gitml.store.packset import Member, PackSet, Place
 from gitml.store.sharing import make_folder, share_file
 
 _SYNC_FROM = 1 << 20
@@ -158,28 +158,32 @@ class ObjectStore:
             MissingObjectError: One is not there; before anything is given, unless it is removed meanwhile.
             CorruptObjectError: The bytes of one have another digest.
         """
-        packed, loose = self._placed(raws)
-        while packed:
-            with contextlib.suppress(FileNotFoundError):  # a collector has written the pack anew
-                for place, raw, data in read_places(self._packs, list(packed.items())):
+        packed, loose = self._placed(list(dict.fromkeys(raws)))
+        for pack, members in packed:
+            gone: list[bytes] = []
+            for start, end, inside in spans(members):
+                try:
+                    span = b"" if gone else self._packs.read(Place(pack, start, end - start))
+                except FileNotFoundError:  # a collector has written the pack anew
+                    gone = [raw for offset, _, raw in members if offset >= start]
+                    continue
+                for offset, length, raw in inside:
+                    data = span[offset - start : offset - start + length]
                     if blake3(data).digest() != raw:
-                        self._set_aside(place, raw, data)
-                        data = self._read_packed(Digest.from_raw(raw))
-                    del packed[raw]
+                        data = self._other_copy(Place(pack, offset, length), raw, data)
                     yield raw, data
-            if packed:
-                packed, more = self._placed(packed)
-                loose += more
+            if gone:
+                yield from self.fetch_many(gone)
         for raw in loose:
             yield raw, self.read(Digest.from_raw(raw))
 
     def sizes(self, raws: Iterable[bytes]) -> dict[bytes, int]:
         """Tell the sizes in bytes of those objects that are there."""
-        found = {}
-        for raw in raws:
-            size = self._loose_size(raw.hex())
-            if size is None:
-                size = next((place.length for place in self._packs.places(raw)), None)
+        wanted = list(raws)
+        self._packs.look()
+        found = {raw: length for _, members in self._packs.find(wanted) for _, length, raw in members}
+        for raw in wanted:
+            size = None if raw in found else self._loose_size(raw.hex())
             if size is not None:
                 found[raw] = size
         return found
@@ -299,19 +303,31 @@ class ObjectStore:
                 return None if blake3(data).digest() == raw else self._set_aside(place, raw, data)
         return None
 
-    def _placed(self, raws: Iterable[bytes]) -> tuple[dict[bytes, Place], list[bytes]]:
-        """Part objects into those that lie in packs and the others, which are files or missing."""
+    def _placed(self, wanted: Sequence[bytes]) -> tuple[list[tuple[Pack, list[Member]]], list[bytes]]:
+        """Part objects into those that lie in packs, each in one of them, and those that are files."""
         self._packs.look()
-        packed, others = {}, []
-        for raw in dict.fromkeys(raws):
-            places = self._packs.places(raw, look=False)
-            if places:
-                packed[raw] = places[0]
-            elif self._loose_size(raw.hex()) is not None:
-                others.append(raw)
-            else:
+        seen: set[bytes] = set()
+        packed = []
+        for pack, members in self._packs.find(wanted):
+            packed.append((pack, [member for member in members if member[2] not in seen]))
+            seen.update(raw for _, _, raw in members)
+        others = [raw for raw in wanted if raw not in seen]
+        for raw in others:
+            if self._loose_size(raw.hex()) is None:
                 raise MissingObjectError(Digest.from_raw(raw), refused=self._packs.refused)
         return packed, others
+
+    def _other_copy(self, place: Place, raw: bytes, data: bytes) -> bytes:
+        """Set a damaged packed object aside and read it elsewhere, if it is there.
+
+        Raises:
+            CorruptObjectError: It is not.
+        """
+        error = self._set_aside(place, raw, data)
+        try:
+            return self.read(Digest.from_raw(raw))
+        except MissingObjectError:
+            raise error from None
 
     def _quarantine_path(self, digest: Digest) -> str:
         folder = os.path.join(self.root, "quarantine")

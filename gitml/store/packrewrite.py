@@ -6,15 +6,15 @@ leaves objects that are stored twice, which is no harm.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from blake3 import blake3
 
 from gitml.store.packer import PackWriter
 from gitml.store.packfile import LARGEST, Pack, remove_pack
-from gitml.store.packset import PackSet, Place
+from gitml.store.packset import Member, PackSet, Place
 
-_READ_AT_ONCE = 4 << 20
+_READ_AT_ONCE = 1 << 20
 _GAP = 64 << 10
 
 
@@ -60,30 +60,26 @@ def rewrite(
     return written
 
 
-def read_places(packs: PackSet, places: Sequence[tuple[bytes, Place]]) -> Iterator[tuple[Place, bytes, bytes]]:
-    """Read objects in the order in which they lie, neighbours at once; gives place, raw digest and unchecked bytes.
-
-    Raises:
-        FileNotFoundError: A collector has removed a pack.
-    """
-    order = sorted(places, key=lambda item: (item[1].pack.path, item[1].offset))
-    first = 0
-    while first < len(order):
-        last, start = first, order[first][1]
-        end = start.offset + start.length
-        while last + 1 < len(order):
-            place = order[last + 1][1]
-            reach = max(end, place.offset + place.length)
-            if place.pack is not start.pack or place.offset > end + _GAP or reach - start.offset > _READ_AT_ONCE:
-                break
-            last, end = last + 1, reach
-        whole = packs.read(Place(start.pack, start.offset, end - start.offset))
-        for raw, place in order[first : last + 1]:
-            at = place.offset - start.offset
-            yield place, raw, whole[at : at + place.length]
-        first = last + 1
+def spans(members: Iterable[Member]) -> Iterator[tuple[int, int, list[Member]]]:
+    """Gather neighbours of ascending offset, so that one read takes many: gives start, end, and who lies between."""
+    inside: list[Member] = []
+    start = end = 0
+    for member in members:
+        offset, length, _ = member
+        if inside and (offset > end + _GAP or offset + length - start > _READ_AT_ONCE):
+            yield start, end, inside
+            inside = []
+        if not inside:
+            start = end = offset
+        inside.append(member)
+        end = max(end, offset + length)
+    if inside:
+        yield start, end, inside
 
 
 def _all(packs: PackSet, old: Sequence[Pack]) -> Iterator[tuple[Place, bytes, bytes]]:
     for pack in old:
-        yield from read_places(packs, [(raw, Place(pack, at, length)) for raw, at, length in pack.entries()])
+        for start, end, inside in spans(sorted((offset, length, raw) for raw, offset, length in pack.entries())):
+            data = packs.read(Place(pack, start, end - start))
+            for offset, length, raw in inside:
+                yield Place(pack, offset, length), raw, data[offset - start : offset - start + length]

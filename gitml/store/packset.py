@@ -13,11 +13,12 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import struct
 import threading
 import time
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from gitml.store.packfile import NAME, ROW, NewerPackError, Pack, PackError, PackFile, column, open_pack
@@ -26,6 +27,9 @@ from gitml.store.sharing import make_folder
 _SHIFT = 28
 """Bits of a row's number: 268 million objects, and one false candidate in 65,000 looks among a million."""
 _NUMBER = (1 << _SHIFT) - 1
+_SPAN = struct.Struct(">II")
+_WORTH_ALL = 50
+"""Rows that are read in one go in the time of reading one by itself."""
 _OPEN = 64
 _TICK_NS = 100_000_000
 _COARSE_NS = 2_000_000_000
@@ -38,6 +42,10 @@ class Place(NamedTuple):
     pack: Pack
     offset: int
     length: int
+
+
+Member = tuple[int, int, bytes]
+"""Offset, length and raw digest of an object in a pack."""
 
 
 class _State(NamedTuple):
@@ -79,13 +87,25 @@ class PackSet:
             self.look(again=True)
         return []
 
+    def find(self, raws: Iterable[bytes]) -> list[tuple[Pack, list[Member]]]:
+        """Find many objects at once: by pack, what it has of them, in the order in which it lies there.
+
+        An object may be named more than once, and those that are nowhere are left out. Does not look at the folder.
+        """
+        wanted = raws if isinstance(raws, Sequence) else list(raws)
+        for _ in range(_ATTEMPTS):
+            with contextlib.suppress(FileNotFoundError):
+                return _confirmed(self._state, _candidates(self._state.runs, wanted), self._row)
+            self.look(again=True)
+        return []
+
     def packs(self) -> list[Pack]:
         """List the packs that stand in the folder now."""
         self.look(again=True)
         return list(self._state.packs)
 
     def read(self, place: Place) -> bytes:
-        """Read an object's bytes, unchecked; fewer than it has where the pack was cut short.
+        """Read bytes of a pack, unchecked; fewer where it was cut short.
 
         Raises:
             FileNotFoundError: The pack is gone.
@@ -118,18 +138,18 @@ class PackSet:
 
     def _forget(self) -> None:
         with self._lock:
-            self._state = _State()
-            self._inodes = {}
-            self._signature = None
+            self._state, self._inodes, self._signature = _State(), {}, None
             self._open.cache_clear()
 
     def _load(self, listed: dict[str, int]) -> None:
         """Take in what stands there; a pack that was written once more, over a damaged one, has another inode."""
         wanted = {path: inode for path, inode in listed.items() if path not in self._refused_paths}
-        if not self._inodes.items() <= wanted.items():
-            self._forget()
+        state, inodes = self._state, self._inodes
+        if not inodes.items() <= wanted.items():
+            state, inodes = _State(), {}
+            self._open.cache_clear()
         found = []
-        for path in sorted(wanted.keys() - self._inodes.keys()):
+        for path in sorted(wanted.keys() - inodes.keys()):
             try:
                 pack, rows = open_pack(path)
             except FileNotFoundError:
@@ -138,9 +158,8 @@ class PackSet:
                 self._refuse(error)
                 continue
             found.append((pack, column(rows, "Q")[::5]))
-            self._inodes[path] = wanted[path]
-        if found:
-            self._state = _extended(self._state, found)
+            inodes = {**inodes, path: wanted[path]}
+        self._state, self._inodes = _extended(state, found) if found else state, inodes
 
     def _refuse(self, error: PackError) -> None:
         """Set aside what is no pack, once; a newer one stays where it is."""
@@ -153,9 +172,8 @@ class PackSet:
                 return
         self._refused_paths.add(error.path)
 
-    def _row(self, pack: Pack, number: int) -> tuple[bytes, int, int] | None:
-        data = self._open(pack.path).read(ROW.size, pack.index + number * ROW.size)
-        return ROW.unpack(data) if len(data) == ROW.size else None
+    def _row(self, pack: Pack, number: int) -> bytes:
+        return self._open(pack.path).read(ROW.size, pack.index + number * ROW.size)
 
 
 def _listed(folder: str) -> dict[str, int]:
@@ -184,21 +202,67 @@ def _extended(state: _State, found: list[tuple[Pack, array[int]]]) -> _State:
     return _State(tuple(packs), tuple(starts), total, tuple(runs), frozenset(damaged))
 
 
-def _search(state: _State, raw: bytes, row: Callable[[Pack, int], tuple[bytes, int, int] | None]) -> list[Place]:
-    """Find all places of an object that is not marked as damaged there."""
+def _search(state: _State, raw: bytes, row: Callable[[Pack, int], bytes]) -> list[Place]:
+    """Find one object."""
     places = []
-    low = int.from_bytes(raw[:8], "big") >> _SHIFT << _SHIFT
+    low = int.from_bytes(raw[:8], "big") & ~_NUMBER
     for run in state.runs:
         at = bisect_left(run, low)
         while at < len(run) and run[at] - low <= _NUMBER:
             number = run[at] & _NUMBER
             which = bisect_right(state.starts, number) - 1
             pack = state.packs[which]
-            found = row(pack, number - state.starts[which])
-            if found is not None and found[0] == raw and (pack.path, raw) not in state.damaged:
-                places.append(Place(pack, found[1], found[2]))
+            data = row(pack, number - state.starts[which])
+            if _is_row_of(raw, data) and (pack.path, raw) not in state.damaged:
+                places.append(Place(pack, *_SPAN.unpack_from(data, 32)))
             at += 1
     return places
+
+
+def _is_row_of(raw: bytes, data: bytes) -> bool:
+    return data[:32] == raw and len(data) == ROW.size
+
+
+def _candidates(runs: Sequence[array[int]], raws: Iterable[bytes]) -> list[tuple[int, bytes]]:
+    """Give the numbers of the rows that may be those of these objects, in ascending order."""
+    found = []
+    number_of = int.from_bytes
+    for raw in raws:
+        low = number_of(raw[:8], "big") & ~_NUMBER
+        for run in runs:
+            at = bisect_left(run, low)
+            while at < len(run) and run[at] - low <= _NUMBER:
+                found.append((run[at] & _NUMBER, raw))
+                at += 1
+    found.sort()
+    return found
+
+
+def _confirmed(
+    state: _State, candidates: list[tuple[int, bytes]], row: Callable[[Pack, int], bytes]
+) -> list[tuple[Pack, list[Member]]]:
+    """Hold candidates against the packs' own rows, leaving out what is marked as damaged.
+
+    The rows of a pack are read at once where many of them are asked for.
+    """
+    found = []
+    first = 0
+    while first < len(candidates):
+        which = bisect_right(state.starts, candidates[first][0]) - 1
+        pack, start = state.packs[which], state.starts[which]
+        end = bisect_left(candidates, (start + pack.count,), first)
+        rows = pack.rows() if (end - first) * _WORTH_ALL > pack.count else None
+        members = []
+        for number, raw in candidates[first:end]:
+            at = (number - start) * ROW.size
+            data = row(pack, number - start) if rows is None else rows[at : at + ROW.size]
+            if _is_row_of(raw, data) and (pack.path, raw) not in state.damaged:
+                members.append((*_SPAN.unpack_from(data, 32), raw))
+        if members:
+            members.sort()
+            found.append((pack, members))
+        first = end
+    return found
 
 
 def _is_settled(mtime_ns: int) -> bool:
