@@ -94,11 +94,28 @@ class Fetching:
             return self.update(source, known, force=False)
         with self._claimed(source.path):
             self._standing(source, known, before, force=False)
-            if self._project.store.holds({source.path: before.entry}):
+            if not self._project.store.holds({source.path: before.entry}):
+                self.receive(source, before)
+            with self._project.store.lease.writing():
                 self._place(source.path, before.entry, None, before)
-            else:
-                self._bring_recorded(source, before)
         return Fetched(source.path, source.url, "unchanged", before.entry, restored=True)
+
+    def receive(self, source: SourceDeclaration, recorded: Pointer) -> None:
+        """Put what a pointer names into the store, and nothing else; the worktree and the pointer stay as they are.
+
+        Raises:
+            OtherContentError: The server has something else by now.
+            RemoteError: It cannot be had.
+        """
+        wanted = Wanted(source.path, source.url, only=(recorded.entry.digest, recorded.entry.size))
+        with receiving(self._project.store.objects) as incoming:
+            try:
+                download(self._fetchers.at(source.url), wanted, incoming.descriptor, self._meter, Patience())
+            except OtherContentError as error:
+                error.hint = f"gitml update {quote(source.path)} takes what is there now"
+                raise
+            with self._project.store.lease.writing():
+                incoming.publish(recorded.entry.digest, recorded.entry.size)
 
     def look(self, source: SourceDeclaration, known: Known) -> str:
         """Ask what the server has: `new`, `newer`, `unchanged`, or `unknown` where only the bytes could tell."""
@@ -179,18 +196,6 @@ class Fetching:
             entry = before.entry  # made executable here, say
         return Pointer(path=source.path, entry=entry, url=source.url, etag=came.tag)
 
-    def _bring_recorded(self, source: SourceDeclaration, before: Pointer) -> None:
-        wanted = Wanted(source.path, source.url, only=(before.entry.digest, before.entry.size))
-        with receiving(self._project.store.objects) as incoming:
-            try:
-                download(self._fetchers.at(source.url), wanted, incoming.descriptor, self._meter, Patience())
-            except OtherContentError as error:
-                error.hint = f"gitml update {quote(source.path)} takes what is there now"
-                raise
-            with self._project.store.lease.writing():
-                incoming.publish(before.entry.digest, before.entry.size)
-                self._place(source.path, before.entry, None, before)
-
     def _place(self, path: str, entry: Entry, found: Entry | None, before: Pointer | None) -> tuple[Rescued, ...]:
         """Put stored bytes to their path; what stood there is dropped if it can be had again, else kept aside."""
         if found is not None and found.digest == entry.digest:
@@ -258,6 +263,20 @@ def fetch_missing(project: Project, pipeline: Pipeline, paths: Iterable[str], me
     fetching = Fetching(project, project.world(pipeline, acting=False), meter)
     known = sources_of(project).known()
     return [fetching.bring(source, known) for source in missing]
+
+
+def fetch_recorded(project: Project, pipeline: Pipeline, pointer: Pointer, meter: Meter) -> bool:
+    """Put what a pointer names into the store, from where it is published; False where no URL is declared for it.
+
+    Raises:
+        OtherContentError: The server no longer has it.
+        RemoteError: It cannot be had.
+    """
+    source = pipeline.sources.get(pointer.path)
+    if source is None:
+        return False
+    Fetching(project, project.world(pipeline, acting=False), meter).receive(source, pointer)
+    return True
 
 
 def _mark(source: SourceDeclaration, digest: Digest) -> bytes:
