@@ -187,19 +187,33 @@ def _extended(state: _State, found: list[tuple[Pack, array[int]]]) -> _State:
     """Add packs, each with the first eight bytes of its digests in ascending order."""
     packs, starts, total = list(state.packs), list(state.starts), state.total
     damaged = set(state.damaged)
-    keys: list[int] = []
+    fresh = []
     for pack, prefixes in found:
         packs.append(pack)
         starts.append(total)
-        keys += [prefix >> _SHIFT << _SHIFT | number for number, prefix in enumerate(prefixes, total)]
+        keys = [prefix & ~_NUMBER | number for number, prefix in enumerate(prefixes, total)]
+        fresh.append(array("Q", keys))
         total += pack.count
         damaged.update((pack.path, raw) for raw in pack.damaged())
-    keys.sort()
-    runs = [*state.runs, array("Q", keys)]
+    runs = [*state.runs, _merged(fresh)]
     while len(runs) > 1 and len(runs[-2]) < 2 * len(runs[-1]):
-        last = runs.pop()
-        runs[-1] = array("Q", sorted([*runs[-1], *last]))
+        runs[-2:] = [_merged(runs[-2:])]
     return _State(tuple(packs), tuple(starts), total, tuple(runs), frozenset(damaged))
+
+
+def _merged(runs: Sequence[array[int]]) -> array[int]:
+    """Merge ascending runs, a sixteenth of all keys at a time: as Python numbers they take five times the memory."""
+    merged = array("Q")
+    firsts = [0] * len(runs)
+    for part in range(1, 17):
+        ends = [bisect_left(run, part << 60) for run in runs]
+        keys: list[int] = []
+        for run, first, end in zip(runs, firsts, ends, strict=True):
+            keys += run[first:end]
+        keys.sort()
+        merged.extend(keys)
+        firsts = ends
+    return merged
 
 
 def _search(state: _State, raw: bytes, row: Callable[[Pack, int], bytes]) -> list[Place]:
