@@ -79,7 +79,7 @@ def fingerprint_stream(descriptor: int, size: int) -> bytes:
     def every_other(first: int) -> None:
         buffer = bytearray(CHUNK)
         at = first * CHUNK
-        while count := _fill(descriptor, buffer, at):
+        while count := _fill(descriptor, buffer, at, size):
             marks[at] = xxhash.xxh3_128_digest(memoryview(buffer)[:count])
             at += 2 * CHUNK
 
@@ -142,7 +142,7 @@ def _hash_arriving(target: int, arrived: queue.SimpleQueue[int], hasher: Hasher)
         ended = now < 0
         upto = max(upto, now)
         while upto - at >= CHUNK or (ended and upto > at):
-            count = _fill(target, buffer, at)
+            count = _fill(target, buffer, at, upto)
             hasher.update(memoryview(buffer)[:count])
             at += count
         if ended:
@@ -157,7 +157,7 @@ def _chunks(descriptor: int, size: int) -> Iterator[memoryview]:
     """
     if size < LONG:
         buffer, at = bytearray(min(size + 1, CHUNK)), 0
-        while count := _fill(descriptor, buffer, at):
+        while count := _fill(descriptor, buffer, at, size):
             yield memoryview(buffer)[:count]
             at += count
         return
@@ -165,7 +165,7 @@ def _chunks(descriptor: int, size: int) -> Iterator[memoryview]:
     full: queue.SimpleQueue[tuple[bytearray, int] | BaseException] = queue.SimpleQueue()
     for _ in range(_BUFFERS):
         free.put(bytearray(CHUNK))
-    thread = threading.Thread(target=_read_ahead, args=(descriptor, free, full))
+    thread = threading.Thread(target=_read_ahead, args=(descriptor, size, free, full))
     thread.start()
     try:
         while True:
@@ -184,13 +184,14 @@ def _chunks(descriptor: int, size: int) -> Iterator[memoryview]:
 
 def _read_ahead(
     descriptor: int,
+    size: int,
     free: queue.SimpleQueue[bytearray | None],
     full: queue.SimpleQueue[tuple[bytearray, int] | BaseException],
 ) -> None:
     at = 0
     try:
         while (buffer := free.get()) is not None:
-            count = _fill(descriptor, buffer, at)
+            count = _fill(descriptor, buffer, at, size)
             full.put((buffer, count))
             if not count:
                 return
@@ -199,10 +200,13 @@ def _read_ahead(
         full.put(error)
 
 
-def _fill(descriptor: int, buffer: bytearray, at: int) -> int:
-    """Read until the buffer is full or the file ends."""
+def _fill(descriptor: int, buffer: bytearray, at: int, size: int) -> int:
+    """Read until the buffer is full or the file ends.
+
+    Nothing is read once more than `size` bytes were: a file that grows as fast as it is read has no end.
+    """
     view, done = memoryview(buffer), 0
-    while done < len(buffer):
+    while at <= size and done < len(buffer):
         count = os.preadv(descriptor, [view[done:]], at + done)
         if not count:
             break
