@@ -145,16 +145,19 @@ class _Search:
         with self._project.store.lease.writing():
             while True:
                 lacking = self._found.keys() - self.restored.keys() - self._unreadable
-                fresh = {digest: path for digest in lacking if (path := self._copy(digest)) is not None}
-                self.restored.update(fresh)
+                fresh = [digest for digest in lacking if self._restore(digest)]
                 if not any(self._is_folder(digest) for digest in fresh):
                     return
                 for digest, wanted in self._look().items():
                     self._found.setdefault(digest, wanted)
 
-    def _copy(self, digest: Digest) -> str | None:
-        paths = (restore_from_worktree(self._objects, need) for need in self._found[digest])
-        return next((path for path in paths if path is not None), None)
+    def _restore(self, digest: Digest) -> bool:
+        for need in self._found[digest]:
+            path = restore_from_worktree(self._objects, need)
+            if path is not None:
+                self.restored[digest] = path
+                return True
+        return False
 
     def _is_folder(self, digest: Digest) -> bool:
         return self._found[digest][0].lack.kind is Kind.DIRECTORY
