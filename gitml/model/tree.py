@@ -16,12 +16,13 @@ A name holds no `/` and no NUL and is not `.` or `..`; names are unique. Bytes t
 from __future__ import annotations
 
 import os
+import re
 import struct
 from collections.abc import Iterable
 from enum import Enum
 from typing import NamedTuple
 
-from gitml.model.digest import Digest
+from gitml.model.digest import PREFIX, Digest
 from gitml.model.path import PathError, check_name
 
 HEADER = b"gitml-tree/1\n"
@@ -39,8 +40,11 @@ class Kind(str, Enum):
     DIRECTORY = "directory"
 
 
-_TO_BYTE = {Kind.FILE: b"f", Kind.EXECUTABLE: b"x", Kind.SYMLINK: b"l", Kind.DIRECTORY: b"d"}
-_FROM_BYTE = {byte: kind for kind, byte in _TO_BYTE.items()}
+_FROM_BYTE = {b"f": Kind.FILE, b"x": Kind.EXECUTABLE, b"l": Kind.SYMLINK, b"d": Kind.DIRECTORY}
+_TO_BYTE = {kind.value: byte for byte, kind in _FROM_BYTE.items()}
+"""By value, since hashing a member of an `Enum` is a call of a Python function."""
+_ROW = re.compile(rb"([fxld])(.{8})(.{32})(?:([^\0./gG\x80-\xff][^\0/\x80-\xff]*)|([^\0]*))\0", re.DOTALL)
+"""An entry. The first form of a name is one that no file system folds to `.git` or `.gitml` and needs no other look."""
 
 
 class Entry(NamedTuple):
@@ -67,8 +71,11 @@ class TreeError(ValueError):
 
 def encode_tree(entries: Iterable[TreeEntry]) -> bytes:
     """Write a tree object; the order of `entries` does not matter."""
-    rows = sorted((os.fsencode(e.name), e) for e in entries)
-    return HEADER + b"".join(_FIXED.pack(_TO_BYTE[e.kind], e.size, e.digest.raw) + name + b"\0" for name, e in rows)
+    fsencode, raw = os.fsencode, bytes.fromhex
+    return encode_rows(
+        (fsencode(name), _TO_BYTE[kind._value_], size, raw(digest[len(PREFIX) :]))
+        for name, kind, digest, size in entries
+    )
 
 
 def encode_rows(rows: Iterable[tuple[bytes, bytes, int, bytes]]) -> bytes:
@@ -87,20 +94,21 @@ def decode_tree(data: bytes) -> list[TreeEntry]:
         raise TreeError("not a gitml tree (its header differs)")
     entries: list[TreeEntry] = []
     previous = b""
+    number_of = int.from_bytes
     at = len(HEADER)
     while at < len(data):
-        if at + _FIXED.size > len(data):
-            raise TreeError("a tree entry is cut short")
-        byte, size, raw = _FIXED.unpack_from(data, at)
-        at += _FIXED.size
-        end = data.find(b"\0", at)
-        if end < 0 or byte not in _FROM_BYTE:
-            raise TreeError("a tree entry is damaged")
-        name = data[at:end]
+        match = _ROW.match(data, at)
+        if match is None:
+            raise TreeError("a tree entry is damaged or cut short")
+        byte, size, raw, plain, name = match.groups()
+        if plain is not None:
+            name, text = plain, plain.decode()
+        else:
+            text = _name(name)
         if name <= previous:
             raise TreeError("tree entries are out of order")
-        entries.append(TreeEntry(_name(name), _FROM_BYTE[byte], Digest.from_raw(raw), size))
-        previous, at = name, end + 1
+        entries.append(TreeEntry(text, _FROM_BYTE[byte], Digest(PREFIX + raw.hex()), number_of(size, "big")))
+        previous, at = name, match.end()
     return entries
 
 

@@ -3,8 +3,11 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gitml.hashing.file import digest_bytes
+from gitml.model.path import PathError, check_name
 from gitml.model.tree import HEADER, Kind, TreeEntry, TreeError, decode_tree, encode_tree
 
 X = digest_bytes(b"x")
@@ -44,6 +47,22 @@ def test_names_that_are_not_utf8_come_back() -> None:
 def test_a_name_that_leads_elsewhere_is_refused(name: bytes) -> None:
     with pytest.raises(TreeError):
         decode_tree(HEADER + row(b"f", 1, name))
+
+
+@given(st.text(alphabet=".gGiItTmMlL~1: aé\u200cＧ", min_size=1, max_size=8))
+def test_a_tree_takes_a_name_exactly_when_a_path_may_have_it(name: str) -> None:
+    data = HEADER + row(b"f", 1, os.fsencode(name))
+    try:
+        check_name(name)
+    except PathError:
+        allowed = False
+    else:
+        allowed = name not in (".", "..")
+    if allowed:
+        assert [entry.name for entry in decode_tree(data)] == [name]
+    else:
+        with pytest.raises(TreeError):
+            decode_tree(data)
 
 
 @pytest.mark.parametrize(
