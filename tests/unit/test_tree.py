@@ -49,7 +49,7 @@ def test_a_name_that_leads_elsewhere_is_refused(name: bytes) -> None:
         decode_tree(HEADER + row(b"f", 1, name))
 
 
-@given(st.text(alphabet=".gGiItTmMlL~1: aé\u200cＧ", min_size=1, max_size=8))
+@given(st.text(alphabet=".gGiItTmMlL~1: aé\u200c\uff27", min_size=1, max_size=8))
 def test_a_tree_takes_a_name_exactly_when_a_path_may_have_it(name: str) -> None:
     data = HEADER + row(b"f", 1, os.fsencode(name))
     try:
