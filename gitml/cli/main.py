@@ -33,6 +33,7 @@ COMMANDS = {
     "update": "download what is newer where sources are published",
     "checkout": "make the worktree match what is recorded",
     "gc": "delete from the cache what nothing needs",
+    "du": "show what fills the cache",
     "accept": "let outputs stand for a new key",
     "verify": "prove the cache whole",
     "completion": "print the shell's completion script",

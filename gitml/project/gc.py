@@ -16,7 +16,7 @@ from gitml.git.snapshot import REFS as SNAPSHOTS
 from gitml.hashing.meter import SILENT, Meter
 from gitml.model.tree import Entry
 from gitml.project.project import Project
-from gitml.project.roots import RepositoryRoots, repositories
+from gitml.project.roots import RepositoryRoots, Root, repositories
 from gitml.store.gc import Garbage, Sweep, dead_packs, dead_shards
 from gitml.store.keep import Policy, RunFile, kept, run_files, superseded
 from gitml.store.leftovers import leftovers
@@ -181,29 +181,27 @@ class _Collector:
     def _kept(self, files: list[RunFile], repositories: Sequence[RepositoryRoots], marker: Marker) -> list[RunFile]:
         """Choose the runs to keep and reach all that is needed.
 
-        The snapshot of a kept run holds locks, which may keep further runs, so it goes on until no more come.
+        The snapshot of a kept run is a root, too. Its locks are those of the commit before: so it may keep a run more,
+        but not the snapshot of that one, or each run would keep the one before it for ever.
         """
         named: set[str] = set()
         for one in repositories:
-            for root in one.all(lambda oid: False):
-                named |= root.digests
-                marker.add(root.mentions)
-        asked: set[str] = set()
-        while True:
-            keep = kept(files, named, self._policy)
-            new = {file.run.snapshot for file in keep if file.run is not None and file.run.snapshot} - asked
-            if not new:
-                break
-            asked |= new
-            for one in repositories:
-                for root in one.of_snapshots(new.intersection(one.snapshots())):
-                    named |= root.digests
-                    marker.add(root.mentions)
+            self._reach(one.all(lambda oid: False), named, marker)
+        young = kept(files, named, self._policy)
+        wanted = {file.run.snapshot for file in young if file.run is not None and file.run.snapshot is not None}
+        for one in repositories:
+            self._reach(one.of_snapshots(wanted.intersection(one.snapshots())), named, marker)
+        keep = kept(files, named, self._policy)
         cut = superseded(keep, self._is_whole)
         keep = [file for file in keep if file.path not in cut]
         for file in keep:
             marker.add(file.mentions)
         return keep
+
+    def _reach(self, found: Iterable[Root], named: set[str], marker: Marker) -> None:
+        for root in found:
+            named |= root.digests
+            marker.add(root.mentions)
 
     def _is_whole(self, outputs: Mapping[str, Entry]) -> bool:
         return self._project.store.holds(outputs)

@@ -292,6 +292,18 @@ def test_snapshots_go_with_the_runs_that_name_them(project: Project) -> None:
     assert len(project.repo.git("for-each-ref", "refs/gitml/snapshots").splitlines()) == 1
 
 
+def test_a_snapshot_keeps_its_locks_but_not_all_of_history(project: Project) -> None:
+    """Each run was made from a dirty worktree, on top of the commit with the lock of the run before."""
+    for number in range(4):
+        project.write("make.sh", MAKE + f"# {number}\n")
+        build(project, f"text {number}")
+        project.commit(f"commit {number}")
+        time.sleep(2.1)
+    assert gc(project, "--grace", "0")["runs"] == 2
+    project.repo.git("checkout", "-q", "HEAD~1")
+    assert can_be_restored(project, "text 2")
+
+
 def test_what_an_unfinished_execution_has_written_down_is_kept(project: Project) -> None:
     build(project, "first")
     digest = json.loads(project.read(".gitml/lock/make.json"))["outputs"]["out"]["digest"]

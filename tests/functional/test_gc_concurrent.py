@@ -120,7 +120,7 @@ def test_branches_stay_whole_while_git_moves_them(tmp_path: Path) -> None:
             git("add", "-A")
             git("stash", "-q")
             git("stash", "pop", "-q", "--index")
-            git("commit", "-qm", text)
+            git("commit", "-qm", text, *(["--amend"] if number else []))
             git("branch", "-m", f"b{number}")
             git("checkout", "-q", "--detach")
             assert restored(project) == made(text)
@@ -128,6 +128,7 @@ def test_branches_stay_whole_while_git_moves_them(tmp_path: Path) -> None:
             git("branch", "-f", "kept", f"b{number}")
             git("branch", "-D", f"b{number}")
             git("checkout", "-q", "-f", "kept")
+            git("branch", "-D", f"next{number}")
             assert restored(project) == made(text)
     running.check()
 
