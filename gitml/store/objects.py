@@ -396,7 +396,7 @@ class ObjectStore:
 
     def _create(self) -> tuple[str, int]:
         path = os.path.join(self._tmp, f"{os.getpid()}-{next(_serial)}-{os.urandom(4).hex()}")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         try:
             descriptor = os.open(path, flags, 0o444)
         except FileNotFoundError:
