@@ -29,7 +29,7 @@ from gitml.project.sources import sources_of
 from gitml.remote.download import Downloaded, OtherContentError, Patience, Wanted, download
 from gitml.remote.error import WrongDigestError
 from gitml.remote.protocol import Fetchers
-from gitml.remote.published import check_published
+from gitml.remote.published import check_bytes, check_published
 from gitml.store.incoming import Incoming, receiving
 
 _VERIFIED = "published"
@@ -74,8 +74,8 @@ class Fetching:
                 came = self._download(source, before, found, incoming)
                 with self._project.store.lease.writing():
                     pointer = self._published(source, before, incoming, came)
+                    self._check_expected(source, pointer.entry, found)
                     rescued = self._place(source.path, pointer.entry, found, before)
-                    self._check_expected(source, pointer.entry)
                     if pointer != before:
                         write_pointer(self._project, self._world.pipeline, pointer)
         state = "new" if before is None else "unchanged" if pointer.entry == before.entry else "newer"
@@ -97,6 +97,7 @@ class Fetching:
             if not self._project.store.holds({source.path: before.entry}):
                 self.receive(source, before)
             with self._project.store.lease.writing():
+                self._check_expected(source, before.entry, None)
                 self._place(source.path, before.entry, None, before)
         return Fetched(source.path, source.url, "unchanged", before.entry, restored=True)
 
@@ -216,11 +217,18 @@ class Fetching:
         stands = found is not None and found.digest == before.entry.digest
         return stands or self._project.store.holds({before.path: before.entry})
 
-    def _check_expected(self, source: SourceDeclaration, entry: Entry) -> None:
-        """Check what is recorded against digests that may have been declared since."""
-        if not self._is_pinned(source, entry):
+    def _check_expected(self, source: SourceDeclaration, entry: Entry, found: Entry | None) -> None:
+        """Check what is recorded, and is here or in the store, against the declared digests; some may be new."""
+        if not source.expected or self._is_pinned(source, entry):
+            return
+        objects = self._project.store.objects
+        if found is not None and found.digest == entry.digest:
             check_published(self._full(source), source.url, entry.digest, source.expected)
-            self._remember(source, entry.digest)
+        elif os.path.lexists(objects.path(entry.digest)):
+            check_published(objects.path(entry.digest), source.url, entry.digest, source.expected)
+        else:
+            check_bytes(objects.read(entry.digest), source.url, entry.digest, source.expected)  # small: it is in a pack
+        self._remember(source, entry.digest)
 
     def _is_pinned(self, source: SourceDeclaration, entry: Entry) -> bool:
         """Tell whether content is known to have all declared digests, of which there is one at least."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gitml.engine.card import environment_facts
@@ -97,7 +97,9 @@ def repro(
     check_merged(judge, sorted(options.wanted))
     recover(world)
     known = refresh_ignored(project, pipeline)
-    if _fetch(project, pipeline, options.wanted, reporter, Stoppable(meter, interrupts)):
+    missing = needed_and_missing(project.root, pipeline, options.wanted)
+    if missing:
+        _fetch(project, pipeline, missing, reporter, interrupts, meter)
         judge, known = Judge(world, world.look()), sources_of(project).known()
     read = sources_read(pipeline, options.wanted, known)
     for change in record_changes(project, world, judge.look, read, Stoppable(meter, interrupts)):
@@ -123,17 +125,29 @@ def repro(
     return result
 
 
-def _fetch(project: Project, pipeline: Pipeline, wanted: Iterable[str], reporter: Reporter, meter: Meter) -> bool:
-    """Download the declared sources that the wanted steps read and that are not here; tells whether any was."""
-    missing = needed_and_missing(project.root, pipeline, wanted)
-    if not missing:
-        return False
+def _fetch(
+    project: Project,
+    pipeline: Pipeline,
+    missing: Sequence[str],
+    reporter: Reporter,
+    interrupts: Interrupts,
+    meter: Meter,
+) -> None:
+    """Download declared sources that are not here."""
     from gitml.project.fetch import fetch_missing  # noqa: PLC0415 - what speaks HTTP takes 40 ms to load
 
-    for source in fetch_missing(project, pipeline, missing, meter):
-        if source.state == "new":
-            reporter.recorded(source.path, added=1, changed=0, digest=str(source.entry.digest))
-    return True
+    def stop() -> None:  # called by the handler of a signal: raising there ends the wait for a server at once
+        raise InterruptedRunError("stopped while sources were downloaded", hint="nothing was recorded by halves")
+
+    interrupts.interrupt = stop
+    try:
+        if interrupts.asked:
+            stop()
+        for source in fetch_missing(project, pipeline, missing, meter):
+            if source.state == "new":
+                reporter.recorded(source.path, added=1, changed=0, digest=str(source.entry.digest))
+    finally:
+        interrupts.interrupt = None
 
 
 def _stamp(project: Project, judge: Judge, found: Mapping[str, Judgement], began_ns: int) -> None:

@@ -44,3 +44,11 @@ def check_published(path: str, url: str, digest: Digest, expected: Sequence[tupl
                 for hasher in hashers.values():
                     hasher.update(data)
     compare_published(url, digest, hashers, expected)
+
+
+def check_bytes(data: bytes, url: str, digest: Digest, expected: Sequence[tuple[str, str]]) -> None:
+    """Compare bytes, of which the digest is known, with what their publisher says; raises as `check_published`."""
+    hashers = new_hashers(name for name, _ in expected)
+    for hasher in hashers.values():
+        hasher.update(data)
+    compare_published(url, digest, hashers, expected)

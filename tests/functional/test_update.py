@@ -427,6 +427,31 @@ def test_repro_does_not_ask_for_what_is_here(project: Project, web: WebServer) -
     assert project.read("out").strip() == "5"
 
 
+@pytest.mark.parametrize("in_store", [False, True])
+def test_repro_holds_a_pointer_to_the_declared_digest(project: Project, web: WebServer, in_store: bool) -> None:
+    """Whoever changes a pointer cannot pass something else for what the publisher signed for."""
+    project.gitml("update")
+    if not in_store:
+        shutil.rmtree(project.cache)
+    (project.path / PATH).unlink()
+    project.write("gitml.toml", declare(web.url + "/raw.csv", sha256=sha256(NEWER)) + STEP)
+    assert "wrong sha256" in project.gitml("repro", code=5).stderr
+    assert not project.exists(PATH)
+    assert "wrong sha256" in project.gitml("repro", code=5).stderr
+
+
+def test_an_interrupt_ends_the_wait_of_repro(project: Project, web: WebServer) -> None:
+    web.fail("/raw.csv", "stall")
+    running = project.start("repro")
+    wait_until(lambda: len(web.asked) == 1, what="the server is asked")
+    began = time.monotonic()
+    running.send_signal(signal.SIGINT)
+    finish(running, code=130)
+    assert time.monotonic() - began < 10
+    assert leftovers(project) == []
+    assert project.repro().ran == ["count"]
+
+
 def test_an_update_makes_steps_stale(project: Project, web: WebServer) -> None:
     project.repro()
     assert project.states() == {"count": "fresh"}
