@@ -13,8 +13,9 @@ import pytest
 from tests.bench.child import Sample, run
 from tests.bench.data.bars import judge
 from tests.bench.data.cachepart import CachePart
+from tests.bench.data.filepart import FilePart
 from tests.bench.data.folderpart import FolderPart
-from tests.bench.data.keeper import DATA, Holding
+from tests.bench.data.keeper import DATA, Holding, Link
 from tests.bench.data.keepers.git import GitKeeper
 from tests.bench.data.keepers.gitml import CACHE, GitmlKeeper
 from tests.bench.data.material import SMALL, TINY, count_files, edit, pieces, write_file, write_folder
@@ -46,6 +47,13 @@ class Blind(GitKeeper):
     def check_status(self, folder: Path, *, changed: bool) -> None:
         if changed:
             raise NotDoneError("no change seen")
+
+
+class Copying(GitmlKeeper):
+    """gitml without a configured link type, which then copies or shares blocks."""
+
+    def begin(self, folder: Path, link: Link | None) -> None:
+        super().begin(folder, None)
 
 
 @pytest.mark.parametrize(("text", "size"), [("4GiB", 4 << 30), ("64 MiB", 64 << 20), ("100KiB", 100 << 10)])
@@ -165,6 +173,21 @@ def test_gitml_is_asked_itself_whether_data_has_changed(tmp_path: Path) -> None:
     assert site.status(changed=True).exit_status == 0
     with pytest.raises(NotDoneError):
         site.status(changed=False)
+
+
+def test_a_large_file_is_measured_and_given_back(tmp_path: Path) -> None:
+    part = FilePart(bench=_bench(tmp_path), keepers=[Copying(Gitml())], size=(16 << 20) + 1)
+    found = dict(part.figures())
+    assert found[Place(Task.FILE_COPY, CP)].seconds is not None
+    assert found[Place(Task.FILE_COPY, "gitml")].seconds is not None
+    assert found[Place(Task.FILE_TOUCHED, "gitml")].seconds is not None
+    large = [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size >= 1 << 20]
+    assert large == []
+
+
+def test_a_tool_that_copies_where_it_should_link_is_not_measured(tmp_path: Path) -> None:
+    found = dict(FilePart(bench=_bench(tmp_path), keepers=[Copying(Gitml())], size=1 << 20).figures())
+    assert found[Place(Task.FILE_LINK, "gitml")] == Result(failure="failed, work not done")
 
 
 def test_a_cache_is_judged_by_the_garbage_that_it_has(tmp_path: Path) -> None:
