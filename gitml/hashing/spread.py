@@ -19,7 +19,7 @@ import struct
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
 Item = TypeVar("Item", contravariant=True)
@@ -47,13 +47,15 @@ def usable_cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def spread(items: Sequence[_T], worker: Callable[[], Worker[_T]], *, processes: int) -> Iterator[tuple[int, bytes]]:
+def spread(
+    items: Sequence[_T], worker: Callable[[], Worker[_T]], *, processes: int
+) -> Generator[tuple[int, bytes], None, None]:
     """Work on all items; gives `(index of the item, its bytes)` as they are done, and `(-1, bytes)` of each `end`.
 
     `worker` is called once in each process that works. An item whose work fails in a child is worked on again in this
     process, at once, so that errors are raised here, as they are. When a child does not come to its `end`, all its
     items are worked on again, since what they share is lost: their indices may be given twice, and the later bytes
-    count. Leaving the generator ends the children.
+    count. Closing the generator ends the children: use `contextlib.closing` where the loop over it may be left.
     """
     processes = min(processes, len(items))
     if processes < 2 or threading.active_count() > 1:
@@ -61,19 +63,24 @@ def spread(items: Sequence[_T], worker: Callable[[], Worker[_T]], *, processes: 
         return
     own = _Own(items, worker)
     undone: list[int] = []
-    with contextlib.ExitStack() as stack:
-        children: list[_Child] = []
+    children: list[_Child] = []
+    finished = False
+    try:
         for start in range(processes):
             share = range(start, len(items), processes)
             try:
-                child = _Child(items, share, worker, others=[other.descriptor for other in children])
+                with _uninterrupted():
+                    children.append(_Child(items, share, worker, others=[other.descriptor for other in children]))
             except BlockingIOError:  # no more processes are allowed here
                 undone.extend(share)
-                continue
-            children.append(stack.enter_context(child))
         yield from _messages(children, own)
         for child in children:
             undone.extend(child.undone())
+        finished = True
+    finally:
+        with _uninterrupted():
+            for child in children:
+                child.leave(kill=not finished)
     if undone or own.started:
         yield from own.work(undone)
 
@@ -111,6 +118,8 @@ class _Own:
 class _Child:
     """A forked process that works on its share and sends framed bytes: index (or -1, -2), length, bytes.
 
+    It is made, and left, while interrupts are held back.
+
     `others`: descriptors of the pipes of children before it, which it must not keep open: a pipe whose reader died is
     told to its writer only when nobody else could read it.
     """
@@ -132,18 +141,17 @@ class _Child:
             raise
         if self._pid == 0:
             with _exiting():
+                _leave_interrupts_to_parent()
                 for descriptor in (self.descriptor, *others):
                     os.close(descriptor)
                 _work(items, indices, worker, write, parent)
         os.close(write)
         os.set_blocking(self.descriptor, False)
 
-    def __enter__(self) -> _Child:
-        return self
-
-    def __exit__(self, kind: object, *_: object) -> None:
+    def leave(self, *, kill: bool) -> None:
+        """Let go of it; unless it is killed it has ended, or is about to."""
         os.close(self.descriptor)
-        if kind is not None:
+        if kill:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):  # where SIGCHLD is ignored, the system has reaped it
@@ -172,23 +180,27 @@ class _Child:
 
 
 def _fork() -> int:
-    """Fork; in the child, interrupts no longer reach what the parent had prepared for them.
+    with warnings.catch_warnings():
+        # Python counts BLAKE3's threads too, which the child does without.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
 
-    They reach the whole process group: the parent answers, and ends its children. Held back while both are one, none
-    can be answered by the child in the parent's name.
-    """
+
+def _leave_interrupts_to_parent() -> None:
+    """Take back what the parent had prepared for interrupts; they reach the whole group, and it ends its children."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPTS)
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold interrupts back for a moment in which one would leave a child behind, or be answered by it."""
     held = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
     try:
-        with warnings.catch_warnings():
-            # Python counts BLAKE3's threads too, which the child does without.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            pid = os.fork()
-        if pid == 0:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, held)
-    return pid
 
 
 @contextlib.contextmanager

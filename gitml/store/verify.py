@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import random
@@ -124,10 +125,11 @@ class _Tally:
 def _check_packs(root: str, packs: Sequence[PackShare], tally: _Tally, meter: Meter) -> None:
     looks = {}
     folder = os.path.join(root, "packs")
-    for index, data in spread(packs, lambda: PackWorker(folder), processes=usable_cpus()):
-        if index >= 0:
-            looks[index] = look = read_pack_look(data)
-            meter.advance(1, look.size)
+    with contextlib.closing(spread(packs, lambda: PackWorker(folder), processes=usable_cpus())) as answers:
+        for index, data in answers:
+            if index >= 0:
+                looks[index] = look = read_pack_look(data)
+                meter.advance(1, look.size)
     for index, look in looks.items():
         tally.add(look.right, look.size, _pack_findings(packs[index].name, look))
 
@@ -135,7 +137,7 @@ def _check_packs(root: str, packs: Sequence[PackShare], tally: _Tally, meter: Me
 def _pack_findings(name: str, look: PackLook) -> Iterator[Finding]:
     path = f"packs/{name}"
     if look.whole is not None and not look.wrong:  # else the objects say it better
-        yield Finding(look.whole.fault, path, None, look.whole.detail, name)
+        yield Finding(look.whole.fault or Fault.BYTES, path, None, look.whole.detail, name)
     for digest, one in look.wrong.items():
         yield Finding(one.fault or Fault.BYTES, path, Digest(PREFIX + digest), one.detail, name)
 
@@ -145,10 +147,12 @@ def _check_shards(root: str, shards: Sequence[Shard], count: int, tally: _Tally,
     large: list[tuple[str, str]] = []
     looks = {}
     folder = os.path.join(root, "objects")
-    for index, data in spread(shards, lambda: ShardWorker(folder), processes=usable_cpus() if count > _FEW else 1):
-        if index >= 0:
-            looks[index] = look = read_look(data)
-            meter.advance(len(shards[index].members) - len(look.large), look.size)
+    processes = usable_cpus() if count > _FEW else 1
+    with contextlib.closing(spread(shards, lambda: ShardWorker(folder), processes=processes)) as answers:
+        for index, data in answers:
+            if index >= 0:
+                looks[index] = look = read_look(data)
+                meter.advance(len(shards[index].members) - len(look.large), look.size)
     for index, look in looks.items():
         name = shards[index].name
         tally.add(look.right, look.size, _findings(name, look.wrong))
