@@ -30,6 +30,7 @@ _FAILED = -2
 _INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 _LATEST = 0.05
 """Seconds after which results are sent, small as they may be, so that progress is seen."""
+_LONGEST_WAIT = 0.2
 
 
 class Worker(Protocol[Item]):
@@ -190,17 +191,30 @@ def _leave_interrupts_to_parent() -> None:
     """Take back what the parent had prepared for interrupts; they reach the whole group, and it ends its children."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPTS)
 
 
 @contextlib.contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Hold interrupts back for a moment in which one would leave a child behind, or be answered by it."""
-    held = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
+    """Hold interrupts back for a moment in which one would leave a child behind, or be answered by it.
+
+    The handlers are exchanged; a mask would hold for this thread alone, and BLAKE3's take signals too.
+    """
+    came: list[int] = []
+
+    def remember(number: int, frame: object) -> None:
+        came.append(number)
+
+    usual = {number: signal.getsignal(number) for number in _INTERRUPTS}
+    held = {number: handler for number, handler in usual.items() if callable(handler)}
+    for number in held:
+        signal.signal(number, remember)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+        for number, handler in held.items():
+            signal.signal(number, handler)
+        for number in came:
+            signal.raise_signal(number)
 
 
 @contextlib.contextmanager
@@ -247,7 +261,8 @@ def _messages(children: Sequence[_Child], own: _Own) -> Iterator[tuple[int, byte
         for child in children:
             selector.register(child.descriptor, selectors.EVENT_READ, child)
         while selector.get_map():
-            for key, _ in selector.select():
+            # Not for ever: an interrupt that another thread took does not end the wait, and is answered after it.
+            for key, _ in selector.select(_LONGEST_WAIT):
                 more, found = key.data.receive()
                 for index, data in found:
                     yield own.one(_FRAME.unpack(data)[0]) if index == _FAILED else (index, data)
