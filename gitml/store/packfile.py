@@ -18,7 +18,8 @@ All numbers are big-endian:
 Crash story: a pack is written under a temporary name, synced, and renamed; so a name in `packs/` is whole. A pack whose
 header, footer or index is not as above is set aside whole (`PackError`): nothing in it can be found. An object in a
 sound pack is judged by its own digest each time it is read; one that is damaged is named in `<digest>.damaged` beside
-the pack (lines of 64 hex digits, only ever appended to) and from then on counts as absent, while the others stay.
+the pack (lines of 64 hex digits, only ever appended to; other lines mean nothing) and from then on counts as absent,
+while the others stay. The list speaks of that copy of the pack: it goes when the same pack is written once more.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from operator import add, lt
 from blake3 import blake3
 
 from gitml.errors import DamagedError
+from gitml.store.sharing import share_file
 
 HEADER = b"gitml-pack/1\n\0\0\0"
 LARGEST = 64 << 20
@@ -117,10 +119,11 @@ class Pack:
         except FileNotFoundError:
             return frozenset()
 
-    def mark_damaged(self, raw: bytes) -> None:
-        """Let an object count as absent from now on."""
+    def mark_damaged(self, raw: bytes, root: str) -> None:
+        """Let an object count as absent from now on; `root`: the cache."""
         with open(marks_of(self.path), "ab", buffering=0) as file:
-            file.write(raw.hex().encode() + b"\n")
+            share_file(root, file.fileno(), 0o664)
+            file.write(b"\n" + raw.hex().encode() + b"\n")  # a line that a kill cut short is ended first
 
 
 def marks_of(path: str) -> str:

@@ -118,7 +118,7 @@ class PackSet:
 
     def mark_damaged(self, pack: Pack, raw: bytes) -> None:
         """Let an object count as absent, here and in every process that reads the pack's index from now on."""
-        pack.mark_damaged(raw)
+        pack.mark_damaged(raw, self._root)
         with self._lock:
             self._state = self._state._replace(damaged=self._state.damaged | {(pack.path, raw)})
 

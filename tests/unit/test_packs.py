@@ -147,6 +147,11 @@ def test_a_mark_that_a_kill_cut_short_marks_nothing(store: ObjectStore) -> None:
     digests = packed(store, CONTENTS)
     only_pack(store).with_suffix(".damaged").write_text(f"{digests[0].hex}\n{digests[1].hex[:40]}")
     assert [ObjectStore(store.root).has(digest) for digest in digests] == [False, True, True, True]
+    path = only_pack(store)
+    overwrite(path, path.read_bytes().replace(b"bb" * 100, b"bX" * 100))
+    with pytest.raises(CorruptObjectError):
+        ObjectStore(store.root).read(digests[2])
+    assert [ObjectStore(store.root).has(digest) for digest in digests] == [False, True, False, True]
 
 
 def test_what_was_marked_as_damaged_may_be_packed_again(store: ObjectStore) -> None:
@@ -452,18 +457,3 @@ def test_quarantining_what_is_packed_lets_it_count_as_absent(store: ObjectStore)
     assert isinstance(error, CorruptObjectError)
     store.quarantine(digests[3])
     assert [store.has(digest) for digest in digests] == [True, True, False, True]
-
-
-def test_a_group_shares_what_is_made_in_its_cache(store: ObjectStore, tmp_path: Path) -> None:
-    root = tmp_path / "cache"
-    root.mkdir()
-    root.chmod(0o2775)
-    before = os.umask(0o077)
-    try:
-        store.add_bytes(b"loose")
-        packed(store, CONTENTS)
-    finally:
-        os.umask(before)
-    for path in root.rglob("*"):
-        expected = 0o2775 if path.is_dir() else 0o444
-        assert stat.S_IMODE(path.stat().st_mode) == expected, path
