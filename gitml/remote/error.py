@@ -28,6 +28,10 @@ class RefusedProtocolError(UsageError):
     """A declaration names a protocol that a clone must not make gitml speak."""
 
 
+class MissingCredentialsError(RemoteError):
+    """The user's environment has no credentials for a store that wants some."""
+
+
 class MissingExtraError(RemoteError):
     """The package that speaks a protocol is not installed."""
 

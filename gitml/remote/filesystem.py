@@ -13,10 +13,12 @@ from typing import Any
 
 import fsspec
 
-from gitml.remote.error import MissingExtraError, RemoteError, TransientError
+from gitml.remote.error import MissingCredentialsError, MissingExtraError, RemoteError, TransientError
 from gitml.remote.fetcher import Answer, Version
 
 _BLOCK = 8 << 20
+_ANONYMOUS = ("s3", "s3a")
+"""Protocols that can be spoken without credentials, but only if that is asked for."""
 _TAGS = ("ETag", "etag", "checksum", "md5Hash", "content_md5", "blob_id")
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "modified", "created")
 _LONGEST_TAG = 1000
@@ -42,15 +44,21 @@ class FilesystemFetcher:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        protocol = url.partition("://")[0].lower()
+        self._protocol = url.partition("://")[0].lower()
+        self._open({})
+        with self._translated():
+            self._path: str = self._fs._strip_protocol(url)
+
+    def _open(self, options: dict[str, Any]) -> None:
+        """Make the file system. None is taken that was made before: its listings would hide what is newer."""
         with self._translated():
             try:
-                # A listing that was kept from before would hide what is newer.
-                self._fs: Any = fsspec.filesystem(protocol, skip_instance_cache=True, **_options(url))
+                own = fsspec.get_filesystem_class(self._protocol)._get_kwargs_from_urls(self._url)
+                self._fs: Any = fsspec.filesystem(self._protocol, skip_instance_cache=True, **{**own, **options})
             except ImportError as error:
-                hint = _EXTRAS.get(protocol, str(error))
-                raise MissingExtraError(url, f"what speaks {protocol} is not installed", hint=hint) from error
-            self._path: str = self._fs._strip_protocol(url)
+                hint = _EXTRAS.get(self._protocol, str(error))
+                why = f"what speaks {self._protocol} is not installed"
+                raise MissingExtraError(self._url, why, hint=hint) from error
 
     @contextlib.contextmanager
     def ask(self, known: str | None) -> Iterator[Answer | None]:
@@ -66,13 +74,23 @@ class FilesystemFetcher:
         yield Answer(now, at, self._blocks(now, at))
 
     def _look(self) -> Version:
-        with self._translated():
-            self._fs.invalidate_cache()
-            info = self._fs.info(self._path)
+        try:
+            info = self._info()
+        except MissingCredentialsError:
+            if self._protocol not in _ANONYMOUS:
+                raise
+            self._open({"anon": True})  # much data is public; whether this is, its store says
+            info = self._info()
         if info.get("type") != "file":
             raise RemoteError(self._url, "this is not a file", hint="a source that is downloaded is one file")
         size = info.get("size")
         return Version(_tag(info), size if isinstance(size, int) else None)
+
+    def _info(self) -> dict[str, Any]:
+        with self._translated():
+            self._fs.invalidate_cache()
+            info: dict[str, Any] = self._fs.info(self._path)
+            return info
 
     def _blocks(self, version: Version, start: int) -> Iterator[bytes]:
         with self._translated():
@@ -104,15 +122,9 @@ class FilesystemFetcher:
             raise RemoteError(self._url, f"refused: {_reason(error)}", hint=hint) from error
         except Exception as error:
             if type(error).__name__ in ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"):
-                hint = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-                raise RemoteError(self._url, f"there are no credentials: {_reason(error)}", hint=hint) from error
+                hint = "credentials are taken from your environment, as the tools of that store take them"
+                raise MissingCredentialsError(self._url, f"there are none: {_reason(error)}", hint=hint) from error
             raise TransientError(self._url, f"cannot be read: {_reason(error)}") from error
-
-
-def _options(url: str) -> dict[str, Any]:
-    """Take what fsspec keeps in the URL itself (a host, an account); a checked URL has no password."""
-    found: dict[str, Any] = fsspec.get_filesystem_class(url.partition("://")[0].lower())._get_kwargs_from_urls(url)
-    return found
 
 
 def _tag(info: dict[str, Any]) -> str | None:
