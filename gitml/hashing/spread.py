@@ -213,8 +213,8 @@ def _uninterrupted() -> Iterator[None]:
     finally:
         for number, handler in held.items():
             signal.signal(number, handler)
-        for number in came:
-            signal.raise_signal(number)
+        for caught in came:
+            signal.raise_signal(caught)
 
 
 @contextlib.contextmanager
