@@ -15,6 +15,7 @@ from gitml.cli.sourcewords import changes_json, changes_lines, changes_text
 from gitml.cli.terminal import printable, size_text, step_line
 from gitml.errors import EXIT_OK
 from gitml.model.tree import Kind
+from gitml.model.url import shown_url
 from gitml.project.add import Added, Typed, add
 
 _MARKS = {"added": "recorded", "recorded": "recorded", "unchanged": "fresh"}
@@ -58,7 +59,7 @@ def _lines(one: Added) -> Iterator[str]:
     if one.inside:
         yield f"    {', '.join(map(printable, one.inside))} lies inside this source, which is recorded as a whole"
     if one.url is not None:
-        yield f"    it is recorded as it stands here, no longer as downloaded from {printable(one.url)}"
+        yield f"    it is recorded as it stands here, no longer as downloaded from {printable(shown_url(one.url))}"
 
 
 def _json(one: Added) -> dict[str, object]:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TextIO
 
-from gitml.cli.terminal import duration_text, size_text
+from gitml.cli.terminal import duration_text, printable, size_text
 from gitml.hashing.meter import SILENT, Meter
 
 _SILENT_FOR = 0.5
@@ -84,7 +84,7 @@ class ProgressLine:
         self._stream.flush()
 
     def _text(self, seconds: float) -> str:
-        parts = [self._name, _of(f"{self._files:,}", self._all_files, "{:,}".format) + " files"]
+        parts = [printable(self._name), _of(f"{self._files:,}", self._all_files, "{:,}".format) + " files"]
         if self._size or self._all_size:
             parts.append(_of(size_text(self._size), self._all_size, size_text))
         if seconds > 0 and self._size:

@@ -14,6 +14,7 @@ from gitml.hashing.meter import Meter
 from gitml.model.pipeline import Pipeline
 from gitml.model.source import Pointer
 from gitml.model.tree import Entry
+from gitml.model.url import shown_url
 from gitml.project.preflight import PreflightError
 from gitml.project.project import Project
 from gitml.project.sources import sources_of, update_ignored
@@ -117,7 +118,7 @@ def _refusal(pointer: Pointer, changes: Changes | None) -> UsageError | None:
     path = pointer.path
     hint = f"gitml add {quote(path)} records that; gitml checkout {quote(path)} brings back what was recorded"
     if pointer.url is not None:
-        return UsageError(f"source {path} differs from what was downloaded from {pointer.url}", hint=hint)
+        return UsageError(f"source {path} differs from what was downloaded from {shown_url(pointer.url)}", hint=hint)
     if changes is None:
         return UsageError(f"source {path} changed, and the record of what it held is not in the cache", hint=hint)
     if not changes.deleted:
