@@ -16,6 +16,7 @@ from gitml.project.project import Project
 from gitml.project.roots import RepositoryRoots, repositories
 from gitml.store.keep import Policy, run_files
 from gitml.store.mark import Marker
+from gitml.store.packset import PackSet
 from gitml.store.usage import Amount, Present, files_below, loose_objects, packed_objects, packs
 
 DAY = 86400.0
@@ -139,8 +140,9 @@ def _owners(project: Project) -> tuple[dict[bytes, tuple[Owner, ...]], dict[Owne
         parts.setdefault(owner, Part())
         named.setdefault(owner, []).append(mentions)
     owners: dict[bytes, tuple[Owner, ...]] = {}
+    packs = PackSet(root)
     for owner, every in named.items():
-        marker = Marker(root, lenient=True)
+        marker = Marker(root, packs=packs, lenient=True)
         alone = (owner,)  # one tuple for all objects of the same owner
         for mentions in every:
             for raw in chain.from_iterable(marker.walk(mentions)):

@@ -162,7 +162,8 @@ class _Collector:
         self._meter.phase("marking")
         project = self._project
         root = project.store.objects.root
-        marker = Marker(root)
+        packs = PackSet(root)
+        marker = Marker(root, packs=packs)
         files = list(run_files(root))
         with contextlib.ExitStack() as stack:
             found = [stack.enter_context(RepositoryRoots(git)) for git in repositories(project)]
@@ -173,10 +174,11 @@ class _Collector:
         garbage = Garbage(
             records=tuple(file.path for file in dropped),
             shards=tuple(dead_shards(root, marker.reached)),
-            packs=tuple(dead_packs(PackSet(root).packs(), marker.reached)),
+            packs=tuple(dead_packs(packs.packs(), marker.reached)),
             leftovers=tuple(leftovers(root, self._policy.now, self._policy.is_young)),
         )
-        return Plan(marker.reached, dropped, keep, garbage, _owners(root, dropped, marker.reached), snapshots)
+        owners = _owners(Marker(root, packs=packs, known=marker.reached, lenient=True), dropped)
+        return Plan(marker.reached, dropped, keep, garbage, owners, snapshots)
 
     def _kept(self, files: list[RunFile], repositories: Sequence[RepositoryRoots], marker: Marker) -> list[RunFile]:
         """Choose the runs to keep and reach all that is needed.
@@ -243,9 +245,8 @@ class _Collector:
         return Collected(steps=self._steps, leftovers=self._leftovers, snapshots=self._snapshots, kept=len(plan.kept))
 
 
-def _owners(root: str, dropped: Sequence[RunFile], live: Set[bytes]) -> dict[bytes, str]:
+def _owners(marker: Marker, dropped: Sequence[RunFile]) -> dict[bytes, str]:
     """Tell for dead objects which step's dropped run names them; the newest where several do."""
-    marker = Marker(root, known=live, lenient=True)
     owners: dict[bytes, str] = {}
     for file in sorted(dropped, key=lambda file: file.moment, reverse=True):
         for found in marker.walk(file.mentions):

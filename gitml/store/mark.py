@@ -39,13 +39,16 @@ class DamagedTreeError(DamagedError):
 class Marker:
     """What is reached so far in the cache at `root`; what is in `known` is neither reached nor looked into.
 
+    `packs`: those of the cache, where they are known already; an index of a million objects takes a second to read.
     `reached`: raw digests, of objects that are there and of such that are not. With `lenient`, a damaged tree is as
     good as a missing one: for what is only counted, never for what is kept.
     """
 
-    def __init__(self, root: str, *, known: Container[bytes] = (), lenient: bool = False) -> None:
+    def __init__(
+        self, root: str, *, packs: PackSet | None = None, known: Container[bytes] = (), lenient: bool = False
+    ) -> None:
         self._objects = os.path.join(root, "objects")
-        self._packs = PackSet(root)
+        self._packs = PackSet(root) if packs is None else packs
         self._known = known
         self._lenient = lenient
         self._trees: set[bytes] = set()
