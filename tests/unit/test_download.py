@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gitml.hashing.file import digest_bytes
@@ -88,6 +88,7 @@ DATA = st.binary(max_size=40)
 TURN = st.builds(Turn, st.integers(0, 1), st.integers(0, 40), st.booleans(), st.booleans(), st.booleans())
 
 
+@example([b"longer", b"s"], [Turn(0, 5, resumes=False, fails=True), Turn(1, 0, resumes=True, fails=False)])
 @given(st.lists(DATA, min_size=2, max_size=2), st.lists(TURN, max_size=6))
 def test_what_is_written_is_one_version_whole(versions: list[bytes], turns: list[Turn]) -> None:
     fetcher, meter = Scripted(versions, turns), Counting()
