@@ -23,6 +23,7 @@ from collections.abc import Iterator
 
 from gitml.errors import GitmlError
 from gitml.store.claims import NoLocksError
+from gitml.store.registry import register
 from gitml.store.sharing import share_file
 
 _TOKEN = 16
@@ -41,10 +42,15 @@ class LeaseBusyError(GitmlError):
 
 
 class Lease:
-    """The lease of the cache at `root`, which need not exist yet."""
+    """The lease of the cache at `root`, which need not exist yet.
 
-    def __init__(self, root: str) -> None:
+    `user`: the common Git directory of the repository that writes, where the cache is shared with others. It is
+    registered before it first writes, so that every collector asks it.
+    """
+
+    def __init__(self, root: str, *, user: str | None = None) -> None:
         self._root = root
+        self._user = user
         self._path = os.path.join(root, "gc.lock")
 
     @contextlib.contextmanager
@@ -59,6 +65,8 @@ class Lease:
         try:
             self._lock(descriptor, fcntl.LOCK_SH)
             os.pwrite(descriptor, os.urandom(_TOKEN), 0)
+            if self._user is not None:
+                register(self._root, self._user)
             yield
         finally:
             os.close(descriptor)

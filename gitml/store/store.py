@@ -28,9 +28,9 @@ class Store(NamedTuple):
     links: tuple[str, ...] = ("reflink", "copy")
 
     @classmethod
-    def at(cls, root: str) -> Store:
-        """Give the store below a folder, which need not exist yet."""
-        return cls(objects=ObjectStore(root), runs=RunStore(root), lease=Lease(root))
+    def at(cls, root: str, *, user: str | None = None) -> Store:
+        """Give the store below a folder, which need not exist yet; `user`: see `Lease`, where the cache is shared."""
+        return cls(objects=ObjectStore(root), runs=RunStore(root), lease=Lease(root, user=user))
 
     def holds(self, outputs: Mapping[str, Entry]) -> bool:
         """Tell whether all that these entries name can be had."""
