@@ -62,6 +62,8 @@ def command(
     if report.unread is not None:
         said = f"not all that may need these objects could be read: {report.unread.message}"
         click.echo("\n".join(error_lines(said, report.unread.hint)), err=True)
+    for error in report.refused:
+        click.echo("\n".join(error_lines(error.message, error.hint)), err=True)
     return EXIT_OK if report.whole else EXIT_DAMAGED
 
 
@@ -108,7 +110,7 @@ def _loss(loss: Loss) -> Iterator[str]:
         yield f"    restored from {printable(loss.restored)}"
     elif loss.needs:
         first = loss.needs[0]
-        try_repair = "gitml verify --repair, if a worktree has a copy; or " if first.holder.base is not None else ""
+        try_repair = "gitml verify --repair, if there is a copy; or " if first.holder.base is not None else ""
         yield f"    hint: {try_repair}{printable(first.remedy)}"
     elif loss.digest is not None:
         yield "    nothing that is known here needs it"

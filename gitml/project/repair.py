@@ -13,10 +13,16 @@ import stat
 from gitml.engine.sinks import is_junk
 from gitml.errors import GitmlError
 from gitml.hashing.file import digest_bytes, digest_file
+from gitml.hashing.meter import Meter
 from gitml.hashing.tree import kind_of, walk
 from gitml.model.digest import Digest
 from gitml.model.tree import Entry, Kind
+from gitml.model.url import shown_url
 from gitml.project.needs import Need
+from gitml.project.project import Project
+from gitml.remote.download import Patience, Wanted, download
+from gitml.remote.protocol import Fetchers
+from gitml.store.incoming import receiving
 from gitml.store.link import linked_object
 from gitml.store.objects import ObjectStore
 
@@ -39,6 +45,23 @@ def restore_from_worktree(objects: ObjectStore, need: Need) -> str | None:
             found = found and objects.add_file(path).digest == wanted
         return path if found else None
     return None
+
+
+def restore_from_url(project: Project, need: Need, meter: Meter) -> str | None:
+    """Store a source of this worktree again from where it was downloaded; gives the URL.
+
+    Raises:
+        RemoteError: It cannot be had from there, or is something else by now.
+    """
+    pointer, lack = need.holder.pointer, need.lack
+    if pointer is None or pointer.url is None or lack.path or lack.size is None or need.holder.base != project.root:
+        return None
+    wanted = Wanted(need.path, pointer.url, only=(lack.digest, lack.size))
+    with receiving(project.store.objects) as incoming:
+        download(Fetchers(project.environ).at(pointer.url), wanted, incoming.descriptor, meter, Patience())
+        with project.store.lease.writing():
+            incoming.publish(lack.digest, lack.size)
+    return shown_url(pointer.url)
 
 
 def shares(objects: ObjectStore, need: Need, kept: str) -> str | None:

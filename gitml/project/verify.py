@@ -11,7 +11,7 @@ from gitml.model.digest import Digest
 from gitml.model.tree import Kind
 from gitml.project.needs import Holder, Need, everywhere, holders, needs
 from gitml.project.project import Project
-from gitml.project.repair import restore_from_worktree, shares
+from gitml.project.repair import restore_from_url, restore_from_worktree, shares
 from gitml.store.lack import Lacks
 from gitml.store.rehash import Fault
 from gitml.store.store import Store
@@ -37,12 +37,16 @@ class Loss:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
-    """What was looked at, and what is lost. `unread`: why it is not known who needs what."""
+    """What was looked at, and what is lost.
+
+    `unread`: why it is not known who needs what. `refused`: why sources could not be downloaded again.
+    """
 
     checked: Checked
     damaged: tuple[Loss, ...]
     missing: tuple[Loss, ...]
     unread: GitmlError | None = None
+    refused: tuple[GitmlError, ...] = ()
 
     @property
     def whole(self) -> bool:
@@ -54,7 +58,7 @@ def verify(project: Project, *, sample: Sample | None = None, repair: bool = Fal
     """Hash the objects again, or a sample of them, and move what is damaged out of the way.
 
     Without a sample, what locks and sources name and the store does not have is named as well. With `repair`, both are
-    put back where a worktree has their bytes.
+    put back where a worktree, or the publisher of a source, has their bytes.
     """
     checked = check(project.store.objects, sample=sample, meter=meter)
     wrong = [finding for finding in checked.findings if finding.fault is not Fault.STRAY]
@@ -63,7 +67,7 @@ def verify(project: Project, *, sample: Sample | None = None, repair: bool = Fal
     kept = _put_aside(project.store, wrong)
     search = _Search(project, {f.digest for f in wrong if f.digest is not None and f.fault is Fault.UNREADABLE})
     if repair:
-        search.repair()
+        search.repair(meter)
     missed = search.missed({finding.digest for finding in wrong}) if sample is None else []
     needed = search.needs([*(finding.digest for finding in wrong if finding.digest is not None), *missed])
     damaged = tuple(
@@ -80,7 +84,9 @@ def verify(project: Project, *, sample: Sample | None = None, repair: bool = Fal
     missing = tuple(
         Loss(digest=digest, needs=needed[digest], restored=search.restored.get(digest)) for digest in missed
     )
-    return Report(checked=checked, damaged=damaged, missing=missing, unread=search.unread)
+    return Report(
+        checked=checked, damaged=damaged, missing=missing, unread=search.unread, refused=tuple(search.refused)
+    )
 
 
 def _put_aside(store: Store, wrong: Sequence[Finding]) -> dict[Finding, str | None]:
@@ -102,7 +108,8 @@ def _another(store: Store, finding: Finding) -> str | None:
 class _Search:
     """Finds who needs what is lost, and good copies of it.
 
-    `restored`: where those were. `unread`: why not all that may need something was read.
+    `restored`: where those were. `unread`: why not all that may need something was read. `refused`: what went
+    wrong with downloads.
     """
 
     def __init__(self, project: Project, unreadable: Set[Digest]) -> None:
@@ -112,6 +119,7 @@ class _Search:
         self._holders: list[Holder] = []
         self.restored: dict[Digest | None, str] = {}
         self.unread: GitmlError | None = None
+        self.refused: list[GitmlError] = []
         try:
             self._holders.extend(holders(project))
         except GitmlError as error:
@@ -140,16 +148,32 @@ class _Search:
         paths = (shares(self._objects, need, kept) for need in self._found.get(digest, ()))
         return tuple(dict.fromkeys(path for path in paths if path is not None))
 
-    def repair(self) -> None:
-        """Put back what can be found; a folder that is had again tells what else is lacking."""
+    def repair(self, meter: Meter) -> None:
+        """Put back what worktrees have, then what can be downloaded."""
+        self._repair_from_worktrees()
+        for digest in self._lacking():
+            for need in self._found[digest]:
+                try:
+                    url = restore_from_url(self._project, need, meter)
+                except GitmlError as error:
+                    self.refused.append(error)
+                    break
+                if url is not None:
+                    self.restored[digest] = url
+                    break
+
+    def _repair_from_worktrees(self) -> None:
+        """Put back what worktrees have; a folder that is had again tells what else is lacking."""
         with self._project.store.lease.writing():
             while True:
-                lacking = self._found.keys() - self.restored.keys() - self._unreadable
-                fresh = [digest for digest in lacking if self._restore(digest)]
+                fresh = [digest for digest in self._lacking() if self._restore(digest)]
                 if not any(self._is_folder(digest) for digest in fresh):
                     return
                 for digest, wanted in self._look().items():
                     self._found.setdefault(digest, wanted)
+
+    def _lacking(self) -> list[Digest]:
+        return [digest for digest in self._found if digest not in self.restored and digest not in self._unreadable]
 
     def _restore(self, digest: Digest) -> bool:
         for need in self._found[digest]:
