@@ -26,38 +26,18 @@ from gitml.errors import DamagedError
 from gitml.hashing.file import BUFFER, ChangedWhileReadError, FileDigest, NotRegularError, digest_bytes, signature_of
 from gitml.hashing.stream import copy_stream
 from gitml.model.digest import Digest
-from gitml.store.atomic import write_atomically
+from gitml.store.packed import PackedObjects
 from gitml.store.packer import SMALL, Packer
-from gitml.store.packfile import Pack, PackError
-from gitml.store.packrewrite import rewrite, spans
-from gitml.store.packset import Member, PackSet, Place
+from gitml.store.packfile import Member, Pack, PackError, spans
+from gitml.store.packset import Place
+from gitml.store.quarantine import CorruptObjectError, MissingObjectError, quarantine_path
 from gitml.store.sharing import make_folder, share_file
 
+__all__ = ["CorruptObjectError", "Loose", "MissingObjectError", "ObjectStore", "Packed"]
+
 _SYNC_FROM = 1 << 20
-_ATTEMPTS = 5
 _HEX = re.compile(r"[0-9a-f]{64}\Z")
 _serial = itertools.count()
-
-
-class MissingObjectError(DamagedError):
-    """An object is not in the store; `digest` names it, `refused`: packs that were found damaged, where it may lie."""
-
-    def __init__(self, digest: Digest, *, refused: Sequence[PackError] = ()) -> None:
-        because = "".join(f"; {error.message}" for error in refused)
-        super().__init__(f"object {digest} is not in the cache{because}", hint="run `gitml repro` to make it again")
-        self.digest = digest
-
-
-class CorruptObjectError(DamagedError):
-    """An object had other bytes than its name says; it was moved to `quarantine/`."""
-
-    def __init__(self, digest: Digest, quarantined: str) -> None:
-        super().__init__(
-            f"object {digest} in the cache is damaged; it was moved to {quarantined}",
-            hint="run `gitml repro` to make it again",
-        )
-        self.digest = digest
-        self.quarantined = quarantined
 
 
 class Loose(NamedTuple):
@@ -82,7 +62,7 @@ class ObjectStore:
         self.root = root
         self._objects = os.path.join(root, "objects")
         self._tmp = os.path.join(root, "tmp")
-        self._packs = PackSet(root)
+        self._packed = PackedObjects(root)
 
     def path(self, digest: Digest) -> str:
         """Tell where an object lies, or would lie, as a file of its own."""
@@ -93,7 +73,7 @@ class ObjectStore:
         size = self._loose_size(digest.hex)
         if size is not None:
             return Loose(self.path(digest), size)
-        for place in self._packs.places(digest.raw):
+        for place in self._packed.set.places(digest.raw):
             return Packed(place.pack.path, place.offset, place.length)
         return None
 
@@ -102,14 +82,14 @@ class ObjectStore:
         found = self._loose_size(digest.hex)
         if found is not None and size in (None, found):
             return True
-        return any(size in (None, place.length) for place in self._packs.places(digest.raw))
+        return any(size in (None, place.length) for place in self._packed.set.places(digest.raw))
 
     def holds(self, raw: bytes, size: int | None) -> bool:
         """Tell what `has` does of a raw digest, but without a look for packs that others have just added."""
         found = self._loose_size(raw.hex())
         if found is not None and size in (None, found):
             return True
-        return any(size in (None, place.length) for place in self._packs.places(raw, look=False))
+        return any(size in (None, place.length) for place in self._packed.set.places(raw, look=False))
 
     def packing(self, *, loose_below: int = 64) -> Packer:
         """Gather small objects into packs; fewer than `loose_below` of them become files of their own.
@@ -121,11 +101,11 @@ class ObjectStore:
 
     def packs(self) -> list[Pack]:
         """List the packs that stand here now, but those that are refused."""
-        return self._packs.packs()
+        return self._packed.set.packs()
 
     def refused(self) -> tuple[PackError, ...]:
         """Name the packs that this process found to be damaged as a whole."""
-        return self._packs.refused
+        return self._packed.set.refused
 
     def loose(self) -> Iterator[tuple[bytes, str]]:
         """Give the raw digest and path of every object that is a file of its own, by shard, without a `stat`."""
@@ -147,9 +127,7 @@ class ObjectStore:
 
     def merge(self, packs: Sequence[Pack], live: Callable[[bytes], bool]) -> list[str]:
         """Write several packs anew as one, or as few as hold them; as `repack`."""
-        written = rewrite(self._packs, self.root, packs, live, self._set_aside)
-        self.look_again()
-        return written
+        return self._packed.rewrite(packs, live)
 
     def fetch_many(self, raws: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
         """Read many small objects, each once, in the order in which they lie, packed ones first; each is verified.
@@ -158,30 +136,22 @@ class ObjectStore:
             MissingObjectError: One is not there; before anything is given, unless it is removed meanwhile.
             CorruptObjectError: The bytes of one have another digest.
         """
-        packed, loose = self._placed(list(dict.fromkeys(raws)))
+        wanted = list(dict.fromkeys(raws))
+        packed = self._packed.find(wanted)
+        within = {raw for _, members in packed for _, _, raw in members}
+        loose = [raw for raw in wanted if raw not in within]
+        for raw in loose:
+            if self._loose_size(raw.hex()) is None:
+                raise MissingObjectError(Digest.from_raw(raw), refused=self.refused())
         for pack, members in packed:
-            gone: list[bytes] = []
-            for start, end, inside in spans(members):
-                try:
-                    span = b"" if gone else self._packs.read(Place(pack, start, end - start))
-                except FileNotFoundError:  # a collector has written the pack anew
-                    gone = [raw for offset, _, raw in members if offset >= start]
-                    continue
-                for offset, length, raw in inside:
-                    data = span[offset - start : offset - start + length]
-                    if blake3(data).digest() != raw:
-                        data = self._other_copy(Place(pack, offset, length), raw, data)
-                    yield raw, data
-            if gone:
-                yield from self.fetch_many(gone)
+            yield from self._fetch_from(pack, members)
         for raw in loose:
             yield raw, self.read(Digest.from_raw(raw))
 
     def sizes(self, raws: Iterable[bytes]) -> dict[bytes, int]:
         """Tell the sizes in bytes of those objects that are there."""
         wanted = list(raws)
-        self._packs.look()
-        found = {raw: length for _, members in self._packs.find(wanted) for _, length, raw in members}
+        found = {raw: length for _, members in self._packed.find(wanted) for _, length, raw in members}
         for raw in wanted:
             size = None if raw in found else self._loose_size(raw.hex())
             if size is not None:
@@ -190,7 +160,7 @@ class ObjectStore:
 
     def look_again(self) -> None:
         """Learn which packs have come and gone."""
-        self._packs.look(again=True)
+        self._packed.set.look(again=True)
 
     def read(self, digest: Digest) -> bytes:
         """Read a small object (a tree, a log, a metrics file) and check its bytes.
@@ -203,7 +173,7 @@ class ObjectStore:
             with open(self.path(digest), "rb") as file:
                 data = file.read()
         except FileNotFoundError:
-            return self._read_packed(digest)
+            return self._packed.read(digest)
         if digest_bytes(data) != digest:
             raise self.quarantine(digest)
         return data
@@ -264,7 +234,7 @@ class ObjectStore:
         try:
             source = os.open(self.path(digest), os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
-            _write_all(target, self._read_packed(digest))
+            _write_all(target, self._packed.read(digest))
             return
         try:
             while data := os.read(source, 4 * BUFFER):
@@ -282,12 +252,12 @@ class ObjectStore:
 
     def quarantine(self, digest: Digest) -> CorruptObjectError:
         """Move a damaged object out of the way and give the error to raise; in packs, what is right of it stays."""
-        target = self._quarantine_path(digest)
+        target = quarantine_path(self.root, digest)
         try:
             os.rename(self.path(digest), target)
         except FileNotFoundError:
             with contextlib.suppress(DamagedError):
-                self._read_packed(digest)
+                self._packed.read(digest)
         return CorruptObjectError(digest, target)
 
     def quarantine_packed(self, pack: Pack, raw: bytes) -> CorruptObjectError | None:
@@ -296,26 +266,19 @@ class ObjectStore:
         Raises:
             FileNotFoundError: The pack is gone.
         """
-        for found, offset, length in pack.entries():
-            if found == raw:
-                place = Place(pack, offset, length)
-                data = self._packs.read(place)
-                return None if blake3(data).digest() == raw else self._set_aside(place, raw, data)
-        return None
+        return self._packed.judge(pack, raw)
 
-    def _placed(self, wanted: Sequence[bytes]) -> tuple[list[tuple[Pack, list[Member]]], list[bytes]]:
-        """Part objects into those that lie in packs, each in one of them, and those that are files."""
-        self._packs.look()
-        seen: set[bytes] = set()
-        packed = []
-        for pack, members in self._packs.find(wanted):
-            packed.append((pack, [member for member in members if member[2] not in seen]))
-            seen.update(raw for _, _, raw in members)
-        others = [raw for raw in wanted if raw not in seen]
-        for raw in others:
-            if self._loose_size(raw.hex()) is None:
-                raise MissingObjectError(Digest.from_raw(raw), refused=self._packs.refused)
-        return packed, others
+    def _fetch_from(self, pack: Pack, members: Sequence[Member]) -> Iterator[tuple[bytes, bytes]]:
+        for start, end, inside in spans(members):
+            data = self._packed.read_span(pack, start, end)
+            if data is None:  # a collector has written the pack anew
+                yield from self.fetch_many(raw for offset, _, raw in members if offset >= start)
+                return
+            for offset, length, raw in inside:
+                found = data[offset - start : offset - start + length]
+                if blake3(found).digest() != raw:
+                    found = self._other_copy(Place(pack, offset, length), raw, found)
+                yield raw, found
 
     def _other_copy(self, place: Place, raw: bytes, data: bytes) -> bytes:
         """Set a damaged packed object aside and read it elsewhere, if it is there.
@@ -323,22 +286,11 @@ class ObjectStore:
         Raises:
             CorruptObjectError: It is not.
         """
-        error = self._set_aside(place, raw, data)
+        error = self._packed.set_aside(place, raw, data)
         try:
-            return self.read(Digest.from_raw(raw))
+            return self.read(error.digest)
         except MissingObjectError:
             raise error from None
-
-    def _quarantine_path(self, digest: Digest) -> str:
-        folder = os.path.join(self.root, "quarantine")
-        make_folder(self.root, folder)
-        # What was put here before may be the only copy of what somebody wrote into a hard link.
-        name = free = os.path.join(folder, digest.hex)
-        for number in itertools.count(1):
-            if not os.path.lexists(free):
-                break
-            free = f"{name}.{number}"
-        return free
 
     def _path(self, name: str) -> str:
         return f"{self._objects}/{name[:2]}/{name[2:]}"
@@ -349,30 +301,6 @@ class ObjectStore:
         except (FileNotFoundError, NotADirectoryError):
             return None
         return found.st_size if stat.S_ISREG(found.st_mode) else None
-
-    def _read_packed(self, digest: Digest) -> bytes:
-        """Read an object from any pack where it is whole; raises as `read`."""
-        raw, damaged = digest.raw, None
-        for _ in range(_ATTEMPTS):
-            try:
-                for place in self._packs.places(raw):
-                    data = self._packs.read(place)
-                    if blake3(data).digest() == raw:
-                        return data
-                    damaged = self._set_aside(place, raw, data)
-            except FileNotFoundError:  # a collector has written the pack anew
-                self.look_again()
-                continue
-            break
-        raise damaged or MissingObjectError(digest, refused=self._packs.refused)
-
-    def _set_aside(self, place: Place, raw: bytes, data: bytes) -> CorruptObjectError:
-        """Keep a copy of a damaged packed object's bytes, and let it count as absent from now on."""
-        digest = Digest.from_raw(raw)
-        target = self._quarantine_path(digest)
-        write_atomically(target, data, tmp=self._tmp, cache=self.root)
-        self._packs.mark_damaged(place.pack, raw)
-        return CorruptObjectError(digest, target)
 
     def _add_small(self, descriptor: int, size: int) -> tuple[bytes, Digest]:
         data = b""

@@ -31,7 +31,7 @@ import stat
 import struct
 import weakref
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from operator import add, lt
 
 from blake3 import blake3
@@ -45,11 +45,16 @@ LARGEST = 64 << 20
 ROW = struct.Struct(">32sII")
 NAME = re.compile(r"([0-9a-f]{64})\.pack\Z")
 
+_READ_AT_ONCE = 1 << 20
+_GAP = 64 << 10
 _MAGIC = b"gitml-pack/1 end"
 _NUMBERS = struct.Struct(">QQ")
 _FOOTER = _NUMBERS.size + 32 + len(_MAGIC)
 _MARK = re.compile(rb"^([0-9a-f]{64})$", re.MULTILINE)
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+
+Member = tuple[int, int, bytes]
+"""Offset, length and raw digest of an object in a pack."""
 
 
 class PackError(DamagedError):
@@ -190,6 +195,23 @@ def column(rows: bytes, kind: str) -> array[int]:
     if struct.pack("=H", 1) == b"\1\0":
         numbers.byteswap()
     return numbers
+
+
+def spans(members: Iterable[Member]) -> Iterator[tuple[int, int, list[Member]]]:
+    """Gather neighbours of ascending offset, so that one read takes many: gives start, end, and who lies between."""
+    inside: list[Member] = []
+    start = end = 0
+    for member in members:
+        offset, length, _ = member
+        if inside and (offset > end + _GAP or offset + length - start > _READ_AT_ONCE):
+            yield start, end, inside
+            inside = []
+        if not inside:
+            start = end = offset
+        inside.append(member)
+        end = max(end, offset + length)
+    if inside:
+        yield start, end, inside
 
 
 def remove_pack(path: str) -> None:

@@ -6,16 +6,13 @@ leaves objects that are stored twice, which is no harm.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from blake3 import blake3
 
 from gitml.store.packer import PackWriter
-from gitml.store.packfile import LARGEST, Pack, remove_pack
-from gitml.store.packset import Member, PackSet, Place
-
-_READ_AT_ONCE = 1 << 20
-_GAP = 64 << 10
+from gitml.store.packfile import LARGEST, Pack, remove_pack, spans
+from gitml.store.packset import PackSet, Place
 
 
 def rewrite(
@@ -58,23 +55,6 @@ def rewrite(
         if pack.path not in written:
             remove_pack(pack.path)
     return written
-
-
-def spans(members: Iterable[Member]) -> Iterator[tuple[int, int, list[Member]]]:
-    """Gather neighbours of ascending offset, so that one read takes many: gives start, end, and who lies between."""
-    inside: list[Member] = []
-    start = end = 0
-    for member in members:
-        offset, length, _ = member
-        if inside and (offset > end + _GAP or offset + length - start > _READ_AT_ONCE):
-            yield start, end, inside
-            inside = []
-        if not inside:
-            start = end = offset
-        inside.append(member)
-        end = max(end, offset + length)
-    if inside:
-        yield start, end, inside
 
 
 def _all(packs: PackSet, old: Sequence[Pack]) -> Iterator[tuple[Place, bytes, bytes]]:

@@ -21,7 +21,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from gitml.store.packfile import NAME, ROW, NewerPackError, Pack, PackError, PackFile, column, open_pack
+from gitml.store.packfile import NAME, ROW, Member, NewerPackError, Pack, PackError, PackFile, column, open_pack
 from gitml.store.sharing import make_folder
 
 _SHIFT = 28
@@ -42,10 +42,6 @@ class Place(NamedTuple):
     pack: Pack
     offset: int
     length: int
-
-
-Member = tuple[int, int, bytes]
-"""Offset, length and raw digest of an object in a pack."""
 
 
 class _State(NamedTuple):
