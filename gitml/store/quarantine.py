@@ -13,7 +13,7 @@ from gitml.store.sharing import make_folder
 
 
 class MissingObjectError(DamagedError):
-    """An object is not in the store; `digest` names it. The message tells of `refused` packs, where it may have been."""
+    """An object is not in the store; `digest` names it. The message tells of `refused` packs, where it may be."""
 
     def __init__(self, digest: Digest, *, refused: Sequence[PackError] = ()) -> None:
         because = "".join(f"; {error.message}" for error in refused)
