@@ -60,8 +60,11 @@ class PackWorker:
         try:
             pack, rows = open_pack(path)
             file = PackFile(path)
-            whole = None if item.chosen is not None else _whole(pack, file)
-            return _objects(pack, file, rows, item.chosen)._replace(whole=whole)
+            known = pack.damaged()  # a pack of which objects are known to be damaged cannot have its digest
+            whole = None if known or item.chosen is not None else _whole(pack, file)
+            wanted = ROW.iter_unpack(rows) if item.chosen is None else _rows(rows, item.chosen)
+            places = sorted((offset, length, raw) for raw, offset, length in wanted if raw not in known)
+            return _objects(file, places)._replace(whole=whole)
         except FileNotFoundError:
             return PackLook(0, 0, {}, None)
         except PackError as error:
@@ -100,10 +103,13 @@ def _whole(pack: Pack, file: PackFile) -> Look | None:
     return Look(at, Fault.BYTES, f"its {at} bytes have the digest blake3:{hasher.hexdigest()}")
 
 
-def _objects(pack: Pack, file: PackFile, rows: bytes, chosen: Sequence[int] | None) -> PackLook:
-    wanted = ROW.iter_unpack(rows) if chosen is None else (ROW.unpack_from(rows, n * ROW.size) for n in chosen)
-    known = pack.damaged()
-    places = sorted((offset, length, raw) for raw, offset, length in wanted if raw not in known)
+def _rows(rows: bytes, numbers: Sequence[int]) -> Iterator[tuple[bytes, int, int]]:
+    for number in numbers:
+        if (number + 1) * ROW.size <= len(rows):  # a pack that has none is counted as one
+            yield ROW.unpack_from(rows, number * ROW.size)
+
+
+def _objects(file: PackFile, places: list[tuple[int, int, bytes]]) -> PackLook:
     right = size = 0
     wrong: dict[str, Look] = {}
     for start, end, members in _spans(places):

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ import pytest
 from blake3 import blake3
 
 from tests.functional.command import Project, new_project
+from tests.functional.killing import FaultServer
 from tests.functional.pipelines import training
+from tests.servers import WebServer, web_server
 
 FOLDERS = """\
 [step.make]
@@ -238,6 +241,110 @@ class TestRepair:
         before = tree_of(project.cache / "objects")
         verify(project, "--repair")
         assert tree_of(project.cache / "objects") == before
+
+
+class TestDownloads:
+    @pytest.fixture
+    def web(self) -> Iterator[WebServer]:
+        with web_server() as running:
+            yield running
+
+    def downloaded(self, tmp_path: Path, web: WebServer) -> Project:
+        web.put("/rows.csv", b"published,rows\n")
+        project = new_project(tmp_path, f'[source."rows.csv"]\nurl = "{web.url}/rows.csv"\n')
+        project.gitml("update", "rows.csv")
+        spoil(object_of(project, b"published,rows\n"))
+        (project.path / "rows.csv").unlink()
+        return project
+
+    def test_what_was_downloaded_is_downloaded_again(self, tmp_path: Path, web: WebServer) -> None:
+        project = self.downloaded(tmp_path, web)
+        (loss,) = verify(project, code=5)["damaged"]
+        assert loss["needs"][0]["remedy"] == "gitml update rows.csv"
+        (loss,) = verify(project, "--repair")["missing"]
+        assert loss["restored"] == f"{web.url}/rows.csv"
+        assert object_of(project, b"published,rows\n").read_bytes() == b"published,rows\n"
+        assert not project.exists("rows.csv"), "the worktree is not touched"
+
+    def test_other_content_is_not_taken(self, tmp_path: Path, web: WebServer) -> None:
+        project = self.downloaded(tmp_path, web)
+        web.put("/rows.csv", b"rows of today..\n")
+        called = project.gitml("verify", "--repair", code=5)
+        assert "other content now" in called.stderr
+        assert not object_of(project, b"published,rows\n").exists()
+        assert not any((project.cache / "tmp").iterdir())
+
+
+class TestPacks:
+    """Many small files lie in packs."""
+
+    @pytest.fixture
+    def packed(self, tmp_path: Path) -> Project:
+        project = new_project(tmp_path, "")
+        for number in range(300):
+            project.write(f"data/{number % 7}/{number}.txt", f"row {number}\n" * 20)
+        project.gitml("add", "data")
+        assert list((project.cache / "packs").glob("*.pack"))
+        return project
+
+    def flip(self, project: Project, content: bytes) -> Path:
+        for pack in (project.cache / "packs").glob("*.pack"):
+            data = bytearray(pack.read_bytes())
+            at = data.find(content)
+            if at >= 0:
+                data[at] ^= 1
+                pack.chmod(0o644)
+                pack.write_bytes(data)
+                return pack
+        raise AssertionError("it is in no pack")
+
+    def test_one_object_is_named_by_its_path_and_put_back(self, packed: Project) -> None:
+        self.flip(packed, b"row 123\n" * 20)
+        (loss,) = verify(packed, code=5)["damaged"]
+        assert {need["path"] for need in loss["needs"]} == {"data/4/123.txt"}
+        assert Path(loss["kept"]).stat().st_size == 160
+        (loss,) = verify(packed, "--repair")["missing"]
+        assert loss["restored"] == str(packed.path / "data/4/123.txt")
+        assert verify(packed)["missing"] == []
+        shutil.rmtree(packed.path / "data")
+        packed.gitml("checkout", "data")
+        assert packed.read("data/4/123.txt") == "row 123\n" * 20
+
+    def test_a_pack_without_its_end_is_repaired_from_the_worktree(self, packed: Project) -> None:
+        (pack,) = (packed.cache / "packs").glob("*.pack")
+        pack.chmod(0o644)
+        os.truncate(pack, pack.stat().st_size - 7)
+        found = verify(packed, "--repair", code=5)
+        assert [(loss["digest"], loss["file"]) for loss in found["damaged"]] == [(None, f"packs/{pack.name}")]
+        assert len(found["missing"]) == 300
+        assert all(loss["restored"] for loss in found["missing"])
+        wanted = tree_of(packed.path / "data")
+        shutil.rmtree(packed.path / "data")
+        packed.gitml("checkout", "data")
+        assert {path: data for path, (_, data) in tree_of(packed.path / "data").items()} == {
+            path: data for path, (_, data) in wanted.items()
+        }
+        assert verify(packed)["damaged"] == []
+
+
+def test_a_kill_while_it_repairs_leaves_nothing_half_done(project: Project, tmp_path: Path) -> None:
+    with FaultServer(tmp_path / "faults") as server:
+        at = 0
+        while True:
+            at += 1
+            stored = object_of(project, b"alone\n")
+            if not stored.exists():
+                verify(project, "--repair")
+            spoil(stored, b"an edit\n")
+            ended = server.run(project.path, "verify", "--repair", environ=project.environ, fault="kill", at=at)
+            kept = list(quarantined(project).values())
+            assert b"an edit\n" in ([stored.read_bytes()] if stored.exists() else []) + kept
+            verify(project, "--repair")
+            assert stored.read_bytes() == b"alone\n"
+            assert project.read("single.txt") == "alone\n"
+            if ended.code == 0:
+                assert at > 3
+                return
 
 
 class TestSharedFiles:

@@ -233,7 +233,7 @@ class TestPacks:
         again = ObjectStore(store.root)
         assert not again.has(Digest.from_raw(raw))
         assert sum(again.has(Digest.from_raw(blake3(data).digest())) for data in datas) == 199
-        assert check(again) == Checked(199, found.size - length, (), ()) or check(again).findings[0].digest is None
+        assert check(again) == Checked(199, found.size - length, (), ())
 
     def test_every_bit_counts(self, store: ObjectStore) -> None:
         """A flipped bit anywhere in a pack is found."""
