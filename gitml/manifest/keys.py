@@ -364,7 +364,8 @@ URL = Key(
     name="url",
     kind=FILLED,
     default="",
-    doc="Where it is published: `https://…`, `s3://…`, `gs://…`, `az://…`, `hf://…` or another that fsspec knows. "
+    doc="Where it is published: `https://…`, `s3://…`, `gs://…`, `az://…` or `hf://…`. A clone may say this, so "
+    "`file:///…` and others of fsspec are opened only where the variable `GITML_ALLOW_PROTOCOL` names them. "
     "`${{ params.… }}` may stand in it; users and passwords may not.",
     example='"https://example.org/raw.csv"',
     required=True,

@@ -18,16 +18,19 @@ class LinkLocalError(OSError):
     """A name leads to a link-local address."""
 
 
-def refuse_link_local(address: str) -> None:
-    """Refuse an address that only the machine itself and its neighbours have.
+def refuse_link_local(host: str) -> None:
+    """Refuse an address that only the machine itself and its neighbours have; a name is left to be looked up.
 
     Raises:
         LinkLocalError: It is such an address.
     """
-    found = ipaddress.ip_address(address.partition("%")[0])
+    try:
+        found = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return
     mapped = getattr(found, "ipv4_mapped", None)
     if found.is_link_local or (mapped is not None and mapped.is_link_local):
-        raise LinkLocalError(f"{address} is link-local: cloud machines hand out their credentials there")
+        raise LinkLocalError(f"{host} is link-local: cloud machines hand out their credentials there")
 
 
 class _Connection(http.client.HTTPConnection):

@@ -21,8 +21,10 @@ from gitml.remote.web import WebFetcher
 
 VARIABLE = "GITML_ALLOW_PROTOCOL"
 _WEB = ("http", "https")
-_STORES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "adl", "hf", "oss", "oci", "tos")
-_ON_WORD = ("file", "ftp", "sftp", "ssh", "smb", "webdav", "hdfs", "webhdfs", "github", "gdrive", "dropbox", "box")
+_STORES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "hf")
+_FILES = ("file", "ftp", "sftp", "ssh", "smb", "webdav", "hdfs", "webhdfs")
+_SERVICES = ("adl", "oss", "oci", "tos", "github", "gdrive", "dropbox", "box")
+_ON_WORD = (*_FILES, *_SERVICES)
 
 
 class Fetchers:

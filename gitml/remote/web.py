@@ -22,7 +22,7 @@ from gitml.model.url import check_url, protocol_of
 from gitml.remote.credentials import Credentials
 from gitml.remote.error import RemoteError, TransientError
 from gitml.remote.fetcher import Answer, Version
-from gitml.remote.opener import LinkLocalError
+from gitml.remote.opener import LinkLocalError, refuse_link_local
 
 _BLOCK = 1 << 20
 _REDIRECTS = 10
@@ -82,6 +82,7 @@ class WebFetcher:
         url = self._url
         for _ in range(_REDIRECTS + 1):
             with self._translated():
+                refuse_link_local(urlsplit(url).hostname or "")  # a proxy would go there unseen
                 request = Request(_spelled(url), headers=dict(headers))
             authorization = self._credentials.of(url)
             if authorization is not None:

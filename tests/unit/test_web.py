@@ -296,7 +296,7 @@ def test_machine_local_addresses_are_refused(address: str) -> None:
         refuse_link_local(address)
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.1", "::1", "93.184.216.34"])
+@pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.1", "::1", "93.184.216.34", "example.org", ""])
 def test_other_addresses_are_not(address: str) -> None:
     refuse_link_local(address)
 
@@ -333,6 +333,16 @@ def test_a_proxy_of_the_environment_is_used(web: WebServer, target: Target, monk
     assert has_data(target, target.get("http://data.example/a"))
 
 
+def test_a_proxy_is_not_sent_to_a_machine_local_address(
+    web: WebServer, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", web.url)
+    assert "link-local" in target.refused("http://169.254.169.254/latest/").message
+    assert web.asked == []
+
+
 # protocols
 
 
@@ -351,6 +361,7 @@ def test_a_proxy_of_the_environment_is_used(web: WebServer, target: Target, monk
         "simplecache://a",
         "data://,x",
         "nonsense://a",
+        "oss://bucket/a",
     ],
 )
 def test_a_declaration_may_not_choose_any_protocol(url: str) -> None:
