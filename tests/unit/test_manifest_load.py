@@ -328,7 +328,9 @@ def test_the_demo_compiles():
 
 def test_the_example_of_the_design_compiles():
     text = (ROOT / "docs" / "design.md").read_text().split("```toml\n")[1].split("```")[0]
+    text = text.replace("9f86d081…", "9f86d081" * 8)
     lock = 'version = 1\n[[package]]\nname = "torch"\nversion = "2.0"\n'
     found = load_files({"gitml.toml": text, "params.toml": "", "uv.lock": lock})
+    assert list(found.sources) == ["data/raw/labels.csv"]
     assert list(found.steps) == ["prepare", "train@fold=0", "train@fold=1", "train@fold=2", "report"]
     assert found.upstream["report"] == ("train@fold=0", "train@fold=1", "train@fold=2")
