@@ -11,7 +11,6 @@ from typing import Protocol
 from gitml.engine.ingest import Storing, refuse_outward
 from gitml.engine.view import Below, Witness
 from gitml.hashing.file import digest_bytes, signature_of
-from gitml.hashing.folderrow import tree_of
 from gitml.hashing.folders import FolderCache
 from gitml.hashing.intake import Digesting
 from gitml.hashing.meter import SILENT, Meter
@@ -99,7 +98,13 @@ class DigestSink:
         """Take a folder that Git has no part in by what is remembered of it; None where nothing can be remembered."""
         scan = None if self._scans is None else self._scans.find(path)
         if scan is None:
-            want = Want(intake=self._intake, meter=SILENT, is_junk=is_junk, keep_junk=self._keep_junk)
+            want = Want(
+                intake=self._intake,
+                meter=SILENT,
+                is_junk=is_junk,
+                keep_junk=self._keep_junk,
+                keep_listed=self._scans is None,
+            )
             scan = Scanner(self._cache.folders, want).scan(path)
         if not self._lazy and not self._gave_trees(scan):
             return None
@@ -119,15 +124,15 @@ class DigestSink:
         if self._tree is digest_bytes or self._has_tree(scan.entry.digest):
             return True
         for path in sorted(scan.rows, reverse=True):
-            contents = self._cache.folders.contents(path, scan.rows[path])
-            if contents is None:
+            data = self._cache.folders.tree(path, scan.rows[path])
+            if data is None:
                 return False
-            self._tree(tree_of(scan.rows[path], contents))
+            self._tree(data)
         return True
 
     def _note_links(self, scan: Scan) -> None:
         root = self._cache.folders.root
-        for path, name in links_in(scan):
+        for path, name in links_in(self._cache.folders, scan):
             full = os.path.join(root, path, os.fsdecode(name))
             text = os.readlink(os.fsencode(full))
             if self._cache.folders.linked(text) is None:

@@ -15,7 +15,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import xxhash
 
 from gitml.hashing.clock import FileClock
-from gitml.hashing.folderrow import SIGNATURE, Contents, FolderRow, decode_contents, decode_row, pack_stat
+from gitml.hashing.folderrow import (
+    SIGNATURE,
+    Contents,
+    Files,
+    FolderRow,
+    Stored,
+    decode_contents,
+    decode_files,
+    decode_row,
+    pack_stat,
+    tree_of,
+)
 from gitml.hashing.intake import no_link
 from gitml.hashing.opening import open_folder
 from gitml.hashing.spread import spread, usable_cpus
@@ -46,22 +57,34 @@ class FolderCache:
         self._database = database
 
     def rows(self, path: str) -> dict[str, FolderRow]:
-        """Read what is remembered of a folder and of all below it, by path; damaged rows are left out."""
-        found = ((os.fsdecode(p), decode_row(value)) for p, value in self._database.folder_rows(os.fsencode(path)))
+        """Read the heads of what is remembered of a folder and of all below it; damaged ones are left out."""
+        found = ((os.fsdecode(p), decode_row(head)) for p, head in self._database.folder_heads(os.fsencode(path)))
         return {folder: row for folder, row in found if row is not None}
+
+    def files(self, path: str, row: FolderRow) -> Files | None:
+        """Give the files of a folder; None when the database has them no more, or of another look."""
+        return row.listed or _files(self._database, path, row)
 
     def contents(self, path: str, row: FolderRow) -> Contents | None:
         """Read what else is remembered of a folder; None when that is not there or of another look."""
         value = self._database.folder_contents(os.fsencode(path))
         return None if value is None else decode_contents(value, row)
 
+    def tree(self, path: str, row: FolderRow) -> bytes | None:
+        """Make the tree object of a folder; None when the database knows it no more."""
+        files, contents = self.files(path, row), self.contents(path, row)
+        return None if files is None or contents is None else tree_of(row, files, contents)
+
     def stale(self, rows: Mapping[str, FolderRow]) -> set[str]:
-        """Name the folders that are not as they were looked at: by their own stat and that of each file in them."""
-        total = sum(len(row.names) for row in rows.values()) + len(rows)
+        """Name the folders that are not as they were looked at: by their own stat and that of each file in them.
+
+        Each process reads the rows of its share by itself, one at a time: a million names are never in memory at once.
+        """
+        total = sum(row.files_here + 1 for row in rows.values())
         shares = _shares(rows)
         processes = min(usable_cpus(), len(shares)) if total >= SPREAD_FROM else 1
         found: set[str] = set()
-        for index, answer in spread(shares, lambda: _Confirming(self.root, rows), processes=processes):
+        for index, answer in spread(shares, lambda: _Confirming(self.root, self._database, rows), processes=processes):
             if index >= 0:
                 found.update(path for path, is_stale in zip(shares[index], answer, strict=True) if is_stale)
         return found
@@ -72,14 +95,15 @@ class FolderCache:
         root = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             for path in sorted(self.stale(rows)):
-                found += _changed_in(root, path, rows[path])
+                files = self.files(path, rows[path])
+                found += [path] if files is None else _changed_in(root, path, files)
         finally:
             os.close(root)
         return found
 
-    def store(self, values: Iterable[tuple[str, bytes, bytes]], *, forget: Iterable[str]) -> None:
+    def store(self, values: Iterable[tuple[str, Stored]], *, forget: Iterable[str]) -> None:
         """Remember encoded rows by path, and drop others."""
-        rows = [(os.fsencode(path), first, second) for path, first, second in values]
+        rows = [(os.fsencode(path), stored.head, stored.files, stored.contents) for path, stored in values]
         gone = [os.fsencode(path) for path in forget]
         if rows or gone:
             self._database.store_folders(rows, forget=gone)
@@ -93,29 +117,29 @@ def mark_of(rows: Mapping[str, FolderRow]) -> bytes:
     return mark.digest()
 
 
-def differs(root: int, path: str, row: FolderRow) -> bool:
+def differs(root: int, path: str, row: FolderRow, files: Files) -> bool:
     """Tell whether a folder, or a file right in it, is not as it was looked at."""
     try:
         folder = open_folder(root, path)
     except OSError:
         return True
     try:
-        return pack_stat(os.fstat(folder)) != row.own or stats_of(folder, row.names) != row.stats
+        return pack_stat(os.fstat(folder)) != row.own or stats_of(folder, files.names) != files.stats
     except OSError:
         return True
     finally:
         os.close(folder)
 
 
-def _changed_in(root: int, path: str, row: FolderRow) -> list[str]:
+def _changed_in(root: int, path: str, files: Files) -> list[str]:
     try:
         folder = open_folder(root, path)
     except OSError:
         return [path]
     found = []
     try:
-        for number, name in enumerate(row.names):
-            before = row.stats[number * SIGNATURE.size : (number + 1) * SIGNATURE.size]
+        for number, name in enumerate(files.names):
+            before = files.stats[number * SIGNATURE.size : (number + 1) * SIGNATURE.size]
             try:
                 now = pack_stat(os.stat(name, dir_fd=folder, follow_symlinks=False))
             except OSError:
@@ -137,19 +161,30 @@ def stats_of(folder: int, names: Iterable[bytes]) -> bytes:
     return b"".join([pack(stat(name, dir_fd=folder, follow_symlinks=False)) for name in names])
 
 
+def _files(database: StateDatabase, path: str, row: FolderRow) -> Files | None:
+    found = database.folder_files(os.fsencode(path))
+    return None if found is None or found[0][: len(row.check)] != row.check else decode_files(*found)
+
+
 class _Confirming:
     """Answers, for a share of folders, with one byte each: 1 where it is stale."""
 
-    def __init__(self, root: str, rows: Mapping[str, FolderRow]) -> None:
+    def __init__(self, root: str, database: StateDatabase, rows: Mapping[str, FolderRow]) -> None:
         self._root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._database = database.another()
         self._rows = rows
 
     def one(self, item: Sequence[str]) -> bytes:
-        return bytes(differs(self._root, path, self._rows[path]) for path in item)
+        return bytes(self._is_stale(path, self._rows[path]) for path in item)
 
     def end(self) -> bytes:
         os.close(self._root)
+        self._database.close()
         return b""
+
+    def _is_stale(self, path: str, row: FolderRow) -> bool:
+        files = row.listed or _files(self._database, path, row)
+        return files is None or differs(self._root, path, row, files)
 
 
 def _shares(rows: Mapping[str, FolderRow]) -> list[list[str]]:
@@ -160,5 +195,5 @@ def _shares(rows: Mapping[str, FolderRow]) -> list[list[str]]:
             shares.append([])
             room = _SHARE
         shares[-1].append(path)
-        room -= len(row.names) + 1
+        room -= row.files_here + 1
     return shares

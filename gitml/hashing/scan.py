@@ -27,8 +27,10 @@ from gitml.hashing.folderrow import (
     WITHOUT_JUNK,
     XXH3,
     Contents,
+    Files,
     FolderRow,
     Member,
+    Stored,
     encode_row,
     newest_of,
     numbers_of,
@@ -73,12 +75,13 @@ class Scan(NamedTuple):
         return Scan(Entry(Kind.DIRECTORY, Digest.from_raw(row.tree), row.size, row.files), rows, self.young)
 
 
-def links_in(scan: Scan) -> Iterator[tuple[str, bytes]]:
-    """Give the symlinks of a scan: the folder's path and the name."""
+def links_in(cache: FolderCache, scan: Scan) -> Iterator[tuple[str, bytes]]:
+    """Give the symlinks of a scan: the folder's path and the name; of a folder that has changed since none."""
     for path, row in scan.rows.items():
-        if row.flags & LINKS << HERE:
-            modes = numbers_of(row.stats)[4::5]
-            yield from ((path, name) for name, mode in zip(row.names, modes, strict=True) if stat.S_ISLNK(mode))
+        files = cache.files(path, row) if row.flags & LINKS << HERE else None
+        if files is not None:
+            modes = numbers_of(files.stats)[4::5]
+            yield from ((path, name) for name, mode in zip(files.names, modes, strict=True) if stat.S_ISLNK(mode))
 
 
 class Scans:
@@ -106,6 +109,7 @@ class Scans:
 class Want(NamedTuple):
     """How to look. `is_junk` tells by its name what tools leave behind: left out, unless `keep_junk`.
 
+    `keep_listed`: the rows are to hold their files, so that what changes later can be named whatever others remember.
     `intake` makes what takes the files, once in each process; `again`: also what is known must be taken (its bytes may
     not be in the store).
     """
@@ -115,6 +119,7 @@ class Want(NamedTuple):
     is_junk: Callable[[str], bool]
     keep_junk: bool = False
     again: bool = False
+    keep_listed: bool = False
 
 
 class _ForgottenError(Exception):
@@ -161,13 +166,17 @@ class Scanner:
             clean = row is not None and path not in stale and self._is_usable(row)
             known = None
             if row is not None and (self._want.again or not clean):
-                known = self._cache.contents(path, row)
+                known = self._known(path, row)
             found = Found(path, row, known, clean=clean and not (self._want.again and known is None))
             if not found.clean:
                 self._list(root, found)
             visited.append(found)
             waiting.extend(found.below(name) for name in found.folders)
         return visited
+
+    def _known(self, path: str, row: FolderRow) -> tuple[Files, Contents] | None:
+        files, contents = self._cache.files(path, row), self._cache.contents(path, row)
+        return None if files is None or contents is None else (files, contents)
 
     def _is_usable(self, row: FolderRow) -> bool:
         """Tell whether a row leaves out what is left out now."""
@@ -232,58 +241,67 @@ class Scanner:
 
     def _trees(self, intake: Intake, top: str, visited: Sequence[Found], rows: Mapping[str, FolderRow]) -> Scan:
         done: dict[str, FolderRow] = {}
-        changed: list[tuple[str, bytes, bytes]] = []
+        changed: list[tuple[str, Stored]] = []
         is_young = False
         for found in reversed(visited):
             members = tuple(_member(name, done[found.below(name)]) for name in found.folders)
             row = found.row
             if found.clean and row is not None and row.folders == members:
                 if self._want.again and not intake.has_tree(row.tree):
-                    intake.tree(tree_of(row, self._contents(found)))
+                    intake.tree(tree_of(row, *self._remembered(found)))
                 done[found.path] = row
                 continue
-            contents, row, young = self._made(found, members)
-            row = row._replace(tree=intake.tree(tree_of(row, contents)))
+            files, contents, young = self._taken(found)
+            row = _row(found, members, files, contents)
+            row = row._replace(tree=intake.tree(tree_of(row, files, contents)))
             own_is_young = not found.clean and newest_of(b"", row.own) >= found.began
             is_young = is_young or bool(young) or own_is_young
             stored = encode_row(row, contents, untrusted=young, trust_own=not own_is_young)
-            done[found.path] = row._replace(check=stored[2])
-            changed.append((found.path, *stored[:2]))
+            keep = self._want.keep_listed or young
+            done[found.path] = row._replace(check=stored.check, listed=row.listed if keep else None)
+            changed.append((found.path, stored))
         intake.end()
         self._cache.store(changed, forget=rows.keys() - done.keys())
         row = done[top]
+        if self._want.keep_listed:
+            done = {path: row._replace(listed=self._cache.files(path, row)) for path, row in done.items()}
         return Scan(Entry(Kind.DIRECTORY, Digest.from_raw(row.tree), row.size, row.files), done, is_young)
 
-    def _contents(self, found: Found) -> Contents:
+    def _remembered(self, found: Found) -> tuple[Files, Contents]:
         assert found.row is not None
-        contents = found.known or self._cache.contents(found.path, found.row)
-        if contents is None:
+        known = found.known or self._known(found.path, found.row)
+        if known is None:
             raise _ForgottenError
-        return contents
+        return known
 
-    def _made(self, found: Found, members: tuple[Member, ...]) -> tuple[Contents, FolderRow, list[int]]:
-        """Put together a folder's row from what was taken, or from what is known where only a folder in it changed."""
-        if found.clean and found.row is not None:
-            contents, stats, young = self._contents(found), found.row.stats, list[int]()
-            flags = found.row.flags & ~(JUNK | LINKS) | found.row.flags >> HERE & (JUNK | LINKS)
-        else:
-            contents, stats, young = found.joined()
-            flags = found.flags | (LINKS << HERE | LINKS if b"l" in contents.kinds else 0)
-        for member in members:
-            flags |= member.flags
-        row = FolderRow(
-            check=b"",
-            flags=flags,
-            newest_ns=newest_of(stats, found.own),
-            size=sum(numbers_of(contents.sizes)) + sum(member.size for member in members),
-            files=len(found.names) + sum(member.files for member in members),
-            own=found.own,
-            tree=b"",
-            folders=members,
-            names=tuple(found.names),
-            stats=stats,
-        )
-        return contents, row, young
+    def _taken(self, found: Found) -> tuple[Files, Contents, list[int]]:
+        """Give what was taken of a folder's files, or what is known where only a folder in it changed."""
+        if found.clean:
+            return *self._remembered(found), []
+        contents, stats, young = found.joined()
+        return Files(tuple(found.names), stats), contents, young
+
+
+def _row(found: Found, members: tuple[Member, ...], files: Files, contents: Contents) -> FolderRow:
+    """Put a folder's row together; its tree and check are still to come."""
+    if found.clean and found.row is not None:
+        flags = found.row.flags & ~(JUNK | LINKS) | found.row.flags >> HERE & (JUNK | LINKS)
+    else:
+        flags = found.flags | (LINKS << HERE | LINKS if b"l" in contents.kinds else 0)
+    for member in members:
+        flags |= member.flags
+    return FolderRow(
+        check=b"",
+        flags=flags,
+        newest_ns=newest_of(files.stats, found.own),
+        size=sum(numbers_of(contents.sizes)) + sum(member.size for member in members),
+        files=len(files.names) + sum(member.files for member in members),
+        own=found.own,
+        tree=b"",
+        folders=members,
+        files_here=len(files.names),
+        listed=files,
+    )
 
 
 class Found:
@@ -291,7 +309,7 @@ class Found:
 
     __slots__ = ("began", "clean", "flags", "folders", "known", "names", "own", "path", "positions", "row", "taken")
 
-    def __init__(self, path: str, row: FolderRow | None, known: Contents | None, *, clean: bool) -> None:
+    def __init__(self, path: str, row: FolderRow | None, known: tuple[Files, Contents] | None, *, clean: bool) -> None:
         self.path = path
         self.row = row
         self.known = known
@@ -299,25 +317,25 @@ class Found:
         self.began = 0
         self.flags = 0
         self.own = b"" if row is None else row.own
-        self.names: Sequence[bytes] = () if row is None else row.names
+        self.names: Sequence[bytes] = () if known is None else known[0].names
         self.folders: Sequence[bytes] = () if row is None else [folder.name for folder in row.folders]
         self.positions: dict[bytes, int] | None = None
         self.taken: dict[int, bytes] = {}
 
     def before(self, number: int) -> Taken | None:
         """Give what is remembered of a file."""
-        if self.row is None or self.known is None:
+        if self.known is None:
             return None
+        files, known = self.known
         if not self.clean:
             if self.positions is None:
-                self.positions = {name: n for n, name in enumerate(self.row.names)}
+                self.positions = {name: n for n, name in enumerate(files.names)}
             found = self.positions.get(self.names[number])
             if found is None:
                 return None
             number = found
-        known = self.known
         return Taken(
-            self.row.stats[number * SIGNATURE.size : (number + 1) * SIGNATURE.size],
+            files.stats[number * SIGNATURE.size : (number + 1) * SIGNATURE.size],
             known.kinds[number : number + 1],
             int.from_bytes(known.sizes[number * SIZE : (number + 1) * SIZE], sys.byteorder),
             known.xxh3s[number * XXH3 : (number + 1) * XXH3],
@@ -375,7 +393,7 @@ class _Taking:
     def _file(self, folder: int, found: Found, number: int) -> Taken:
         name = found.names[number]
         spot = Spot(folder, name, found.path)
-        known = None if found.row is None else found.before(number)
+        known = None if found.known is None else found.before(number)
         if known is not None:
             try:
                 now = pack_stat(os.stat(name, dir_fd=folder, follow_symlinks=False))

@@ -25,12 +25,12 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import xxhash
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 _CHECK = 16
 _SCHEMA = """
 CREATE TABLE stat (path BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, inode INTEGER,
                    mode INTEGER, xxh3 BLOB, blake3 BLOB) WITHOUT ROWID;
-CREATE TABLE folder (path BLOB PRIMARY KEY, stats BLOB, contents BLOB);
+CREATE TABLE folder (path BLOB PRIMARY KEY, head BLOB, files BLOB, contents BLOB);
 CREATE TABLE memo (kind TEXT, name BLOB, value BLOB, PRIMARY KEY (kind, name)) WITHOUT ROWID;
 """
 
@@ -64,27 +64,38 @@ class StateDatabase:
                     db.executemany("DELETE FROM stat WHERE path = ?", [(path,) for path in forget])
                     db.executemany("INSERT OR REPLACE INTO stat VALUES (?,?,?,?,?,?,?,?)", rows)
 
-    def folder_rows(self, path: bytes) -> list[tuple[bytes, bytes]]:
-        """Read the first values of a folder and of all below it, by path (`.`: every one)."""
+    def folder_heads(self, path: bytes) -> list[tuple[bytes, bytes]]:
+        """Read the heads of a folder and of all below it, by path (`.`: every one)."""
         where, values = _below(path)
         with self._using() as db:
-            return db.execute(f"SELECT path, stats FROM folder {where}", values).fetchall() if db else []
+            return db.execute(f"SELECT path, head FROM folder {where}", values).fetchall() if db else []
         return []
 
+    def folder_files(self, path: bytes) -> tuple[bytes, bytes] | None:
+        """Read the head and the files of a folder, of one moment."""
+        with self._using() as db:
+            row = db.execute("SELECT head, files FROM folder WHERE path = ?", (path,)).fetchone() if db else None
+            return (row[0], row[1]) if row else None
+        return None
+
     def folder_contents(self, path: bytes) -> bytes | None:
-        """Read the second value of a folder."""
+        """Read the contents of a folder."""
         with self._using() as db:
             row = db.execute("SELECT contents FROM folder WHERE path = ?", (path,)).fetchone() if db else None
             return row[0] if row else None
         return None
 
-    def store_folders(self, rows: Iterable[tuple[bytes, bytes, bytes]], *, forget: Iterable[bytes] = ()) -> None:
+    def store_folders(self, rows: Iterable[tuple[bytes, bytes, bytes, bytes]], *, forget: Iterable[bytes] = ()) -> None:
         """Write what is known of folders over what was, and drop others, in one transaction."""
         with self._using() as db:
             if db:
                 with db:
                     db.executemany("DELETE FROM folder WHERE path = ?", [(path,) for path in forget])
-                    db.executemany("INSERT OR REPLACE INTO folder VALUES (?,?,?)", rows)
+                    db.executemany("INSERT OR REPLACE INTO folder VALUES (?,?,?,?)", rows)
+
+    def another(self) -> StateDatabase:
+        """Give a connection of its own to the same file: one must not be used on both sides of a fork."""
+        return StateDatabase(self._path)
 
     def memo(self, kind: str, name: bytes) -> bytes | None:
         """Read one derived value."""

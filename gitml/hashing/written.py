@@ -16,8 +16,10 @@ from gitml.hashing.folderrow import (
     JUNK,
     LINKS,
     Contents,
+    Files,
     FolderRow,
     Member,
+    Stored,
     encode_row,
     newest_of,
     numbers_of,
@@ -51,7 +53,7 @@ def remember_written(
     cache.store((_encoded(one, is_junk, moment) for one in written), forget=forget)
 
 
-def _encoded(written: Written, is_junk: Callable[[str], bool], moment: int) -> tuple[str, bytes, bytes]:
+def _encoded(written: Written, is_junk: Callable[[str], bool], moment: int) -> tuple[str, Stored]:
     names = (*(folder.name for folder in written.folders), *written.names)
     flags = JUNK << HERE | JUNK if any(is_junk(os.fsdecode(name)) for name in names) else 0
     flags |= LINKS << HERE | LINKS if b"l" in written.contents.kinds else 0
@@ -66,11 +68,10 @@ def _encoded(written: Written, is_junk: Callable[[str], bool], moment: int) -> t
         own=written.own,
         tree=written.tree,
         folders=written.folders,
-        names=written.names,
-        stats=written.stats,
+        files_here=len(written.names),
+        listed=Files(written.names, written.stats),
     )
     numbers = numbers_of(written.stats)
     young = [n for n in range(len(written.names)) if max(numbers[n * 5 + 1], numbers[n * 5 + 2]) > moment]
     trust_own = newest_of(b"", written.own) <= moment
-    first, second, _ = encode_row(row, written.contents, untrusted=young, trust_own=trust_own)
-    return written.path, first, second
+    return written.path, encode_row(row, written.contents, untrusted=young, trust_own=trust_own)

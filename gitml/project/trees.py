@@ -9,7 +9,7 @@ from gitml.engine.gitform import WorktreeGit
 from gitml.engine.sinks import DigestSink
 from gitml.engine.world import Look
 from gitml.hashing.file import digest_bytes
-from gitml.hashing.folderrow import FolderRow, tree_of
+from gitml.hashing.folderrow import FolderRow
 from gitml.hashing.folders import FolderCache
 from gitml.hashing.scan import Scan
 from gitml.hashing.tree import walk
@@ -43,8 +43,7 @@ class Present:
         found = self._paths.get(digest)
         if found is None:
             return self._noted.get(digest)
-        contents = self._folders.contents(*found)
-        return None if contents is None else tree_of(found[1], contents)
+        return self._folders.tree(*found)
 
 
 class Trees:

@@ -76,20 +76,29 @@ class Place:
         self.root.mkdir()
         self.clock = FileClock(str(self.machine))
 
-    def scan(self, path: str = "data", *, without_junk: bool = False, again: bool = False) -> Scan:
+    def scan(
+        self, path: str = "data", *, without_junk: bool = False, again: bool = False, keep_listed: bool = False
+    ) -> Scan:
         Reading.seen = []
         database = StateDatabase(str(self.machine / "state.db"))
         try:
             cache = FolderCache(str(self.root), database, self.clock)
-            want = Want(intake=Reading, meter=SILENT, is_junk=is_junk, keep_junk=not without_junk, again=again)
+            want = Want(
+                intake=Reading,
+                meter=SILENT,
+                is_junk=is_junk,
+                keep_junk=not without_junk,
+                again=again,
+                keep_listed=keep_listed,
+            )
             return Scanner(cache, want).scan(path)
         finally:
             database.close()
 
-    def settled(self, path: str = "data", *, without_junk: bool = False) -> Scan:
+    def settled(self, path: str = "data", *, without_junk: bool = False, keep_listed: bool = False) -> Scan:
         """Scan when every file is older than a tick, so that all of it is trusted."""
         self.tick()
-        return self.scan(path, without_junk=without_junk)
+        return self.scan(path, without_junk=without_junk, keep_listed=keep_listed)
 
     def tick(self) -> None:
         moment = self.clock.now_ns()
@@ -266,8 +275,11 @@ def test_a_file_that_vanishes_is_said_to_change(place: Place, monkeypatch: pytes
 def test_links_are_named(place: Place) -> None:
     fill(place)
     (place.root / "data/loop").symlink_to("loop")
-    assert sorted(links_in(place.settled())) == [("data", b"loop"), ("data/b", b"link")]
-    assert sorted(links_in(place.scan())) == [("data", b"loop"), ("data/b", b"link")]
+    database = StateDatabase(str(place.machine / "state.db"))
+    cache = FolderCache(str(place.root), database, place.clock)
+    assert sorted(links_in(cache, place.settled())) == [("data", b"loop"), ("data/b", b"link")]
+    assert sorted(links_in(cache, place.scan())) == [("data", b"loop"), ("data/b", b"link")]
+    database.close()
 
 
 def test_a_part_of_a_scan_is_that_folders_scan(place: Place) -> None:
@@ -279,7 +291,7 @@ def test_a_part_of_a_scan_is_that_folders_scan(place: Place) -> None:
     assert scans.find("data/a.bin") is None and scans.find("elsewhere") is None
 
 
-@pytest.mark.parametrize("column", ["stats", "contents"])
+@pytest.mark.parametrize("column", ["head", "files", "contents"])
 @pytest.mark.parametrize("at", [0, 20, 90, -1])
 def test_damaged_rows_are_as_good_as_none(place: Place, column: str, at: int) -> None:
     fill(place)
@@ -287,7 +299,7 @@ def test_damaged_rows_are_as_good_as_none(place: Place, column: str, at: int) ->
     with sqlite3.connect(place.machine / "state.db") as db:
         rows = db.execute(f"SELECT path, {column} FROM folder").fetchall()
         for path, value in rows:
-            damaged = bytearray(value)
+            damaged = bytearray(value or b"?")
             damaged[at if at < len(damaged) else -1] ^= 1
             db.execute(f"UPDATE folder SET {column} = ? WHERE path = ?", (bytes(damaged), path))
     db.close()
@@ -318,13 +330,13 @@ def test_rows_of_folders_that_are_gone_are_dropped(place: Place) -> None:
     shutil.rmtree(place.root / "data/b")
     place.settled()
     database = StateDatabase(str(place.machine / "state.db"))
-    assert sorted(path for path, _ in database.folder_rows(b"data")) == [b"data", b"data/empty"]
+    assert sorted(path for path, _ in database.folder_heads(b"data")) == [b"data", b"data/empty"]
     database.close()
 
 
 def test_what_changed_is_named_by_file(place: Place) -> None:
     fill(place)
-    rows = place.settled().rows
+    rows = place.settled(keep_listed=True).rows
     cache = FolderCache(str(place.root), StateDatabase(str(place.machine / "other.db")), place.clock)
     assert cache.changed(rows) == []
     place.write("data/b/c.bin", b"xx")

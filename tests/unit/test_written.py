@@ -15,15 +15,15 @@ from tests.unit.test_scan import Place, Reading, fill
 
 def write_down(place: Place, path: str) -> None:
     """Remember a folder as if it had been written just now: by what a scan says of its bytes."""
-    row = place.scan(path).rows[path]
+    row = place.scan(path, keep_listed=True).rows[path]
     database = StateDatabase(str(place.machine / "state.db"))
     cache = FolderCache(str(place.root), database, place.clock)
     contents = cache.contents(path, row)
-    assert isinstance(contents, Contents)
+    assert isinstance(contents, Contents) and row.listed is not None
     full = place.root / path
-    stats = b"".join(pack_stat(os.lstat(full / os.fsdecode(name))) for name in row.names)
+    stats = b"".join(pack_stat(os.lstat(full / os.fsdecode(name))) for name in row.listed.names)
     database.store_folders([], forget=[os.fsencode(path)])
-    written = Written(path, pack_stat(os.lstat(full)), row.folders, row.names, stats, contents, row.tree)
+    written = Written(path, pack_stat(os.lstat(full)), row.folders, row.listed.names, stats, contents, row.tree)
     remember_written(cache, [written], is_junk=is_junk)
     database.close()
 
