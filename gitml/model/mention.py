@@ -6,11 +6,10 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-_DIGEST = re.compile(
-    rb"""(?:"mode":\s?"(\w+)",\s?"digest":\s?")?"""
-    rb"""(blake3:[0-9a-f]{64})"""
-    rb"""(?:",\s*(?:"files":\s?\d+,\s*)?"mode":\s?"(\w+)")?"""
-)
+_DIGEST = re.compile(rb"""(blake3:[0-9a-f]{64})(?:",\s*(?:"files":\s?\d+,\s*)?"mode":\s?"(\w+)")?""")
+_BEFORE = re.compile(rb""""mode":\s?"(\w+)",\s?"digest":\s?"\Z""")
+_LOOK_BACK = 48
+"""Bytes before a digest that its kind may take."""
 _OVERLAP = 7 + 64 - 1
 _LEAVES = frozenset((b"file", b"executable", b"symlink"))
 
@@ -35,8 +34,11 @@ def mentioned(chunks: Iterable[bytes]) -> Mentions:
     rest = b""
     for chunk in chunks:
         text = rest + chunk
-        for before, digest, after in _DIGEST.findall(text):
-            kind = before or after
+        for match in _DIGEST.finditer(text):
+            digest, kind = match.groups()
+            if kind is None:
+                before = _BEFORE.search(text[max(0, match.start() - _LOOK_BACK) : match.start()])
+                kind = before[1] if before is not None else None
             found.add(digest)
             (leaves if kind in _LEAVES else others).add(digest)
             if kind == b"directory":

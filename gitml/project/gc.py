@@ -14,6 +14,7 @@ from gitml.git.command import Git
 from gitml.git.roots import refs
 from gitml.git.snapshot import REFS as SNAPSHOTS
 from gitml.hashing.meter import SILENT, Meter
+from gitml.model.digest import Digest
 from gitml.model.tree import Entry
 from gitml.project.project import Project
 from gitml.project.roots import RepositoryRoots, Root, repositories
@@ -96,6 +97,7 @@ class _Collector:
         self._project = project
         self._policy = policy
         self._meter = meter
+        self._whole: dict[Digest, bool] = {}
         self._steps: dict[str | None, Share] = {}
         self._leftovers = Share()
         self._snapshots = 0
@@ -194,6 +196,7 @@ class _Collector:
         for one in repositories:
             self._reach(one.of_snapshots(wanted.intersection(one.snapshots())), named, marker)
         keep = kept(files, named, self._policy)
+        self._whole.clear()
         cut = superseded(keep, self._is_whole)
         keep = [file for file in keep if file.path not in cut]
         for file in keep:
@@ -206,7 +209,10 @@ class _Collector:
             marker.add(root.mentions)
 
     def _is_whole(self, outputs: Mapping[str, Entry]) -> bool:
-        return self._project.store.holds(outputs)
+        for path, entry in outputs.items():
+            if entry.digest not in self._whole:
+                self._whole[entry.digest] = self._project.store.holds({path: entry})
+        return all(self._whole[entry.digest] for entry in outputs.values())
 
     def _dead_snapshots(self, repository: RepositoryRoots, keep: Sequence[RunFile]) -> tuple[str, ...]:
         """Name the snapshots that no kept run names and that are old; none while a step is executed from one."""

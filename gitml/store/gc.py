@@ -27,6 +27,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import stat
 from array import array
 from collections.abc import Iterable, Iterator, Set
 from typing import NamedTuple
@@ -221,11 +222,13 @@ def _is_live(shard: str, name: str, live: Set[bytes]) -> bool:
 
 
 def _sized(names: list[str], folder: int) -> list[tuple[str, int]]:
-    """Give the files with their sizes, but for those that another collector has deleted."""
+    """Give the files with their sizes, but for those that another collector has deleted, and what is no file."""
     try:
-        return [(name, os.stat(name, dir_fd=folder, follow_symlinks=False).st_size) for name in names]
+        found = [(name, os.stat(name, dir_fd=folder, follow_symlinks=False)) for name in names]
     except FileNotFoundError:
-        return _sized([name for name in names if name in set(os.listdir(folder))], folder)
+        there = set(os.listdir(folder))
+        return _sized([name for name in names if name in there], folder)
+    return [(name, status.st_size) for name, status in found if stat.S_ISREG(status.st_mode)]
 
 
 def _unlink(path: str) -> None:

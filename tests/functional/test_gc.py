@@ -353,6 +353,7 @@ def test_files_that_are_no_objects_are_left_alone(project: Project) -> None:
         (shard / name).write_text("x")
     (project.cache / "objects/note").write_text("x")
     (project.cache / "objects/xyz").mkdir()
+    (shard / ("b" * 62)).mkdir()
     before = objects(project.cache)
     gc(project, "--grace", "0")
     assert objects(project.cache) == before

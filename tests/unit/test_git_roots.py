@@ -201,6 +201,22 @@ def test_worktrees_are_listed_with_their_heads(repo: Repo, tmp_path: Path) -> No
         assert [(one.git.worktree, one.head) for one in found] == [(str(repo.path), first), (str(linked.path), second)]
 
 
+def test_a_git_that_cannot_end_lines_with_nul_lists_worktrees_as_well(
+    repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit(repo, 1)
+    linked = repo.worktree(tmp_path / "linked")
+    run = Git.run
+
+    def old(self: Git, *args: str, **rest: object) -> bytes:
+        if args[:2] == ("worktree", "list") and "-z" in args:
+            raise GitError("worktree", 129, "error: unknown switch `z'")
+        return run(self, *args, **rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Git, "run", old)
+    assert [one.git.worktree for one in worktrees(git_of(repo))] == [str(repo.path), str(linked.path)]
+
+
 def test_a_repository_without_commits_has_a_worktree_without_head(repo: Repo) -> None:
     (found,) = worktrees(git_of(repo))
     assert found.head is None
