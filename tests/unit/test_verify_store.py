@@ -14,7 +14,11 @@ from blake3 import blake3
 
 import gitml.store.rehash
 import gitml.store.verify
+from gitml.hashing.file import digest_bytes
 from gitml.model.digest import Digest
+from gitml.model.tree import HEADER as HEADER_OF_TREES
+from gitml.model.tree import Entry, Kind, TreeEntry, encode_tree
+from gitml.store.lack import Lacks
 from gitml.store.objects import ObjectStore
 from gitml.store.packfile import HEADER, encode_index
 from gitml.store.rehash import Fault
@@ -319,6 +323,52 @@ class TestSamples:
         for seed in range(200):
             found.update(check(store, sample=Sample(part=0.1, seed=seed)).findings)
         assert len(found) == 2
+
+
+class TestLacks:
+    def lacks(self, store: ObjectStore, tree: Digest) -> dict[str, tuple[Digest, bool]]:
+        found = Lacks(store).of(Entry(Kind.DIRECTORY, tree, 0))
+        return {lack.path: (lack.digest, lack.present) for lack in found}
+
+    @pytest.mark.parametrize("packed", [False, True])
+    def test_names_what_is_missing_and_what_has_another_size(self, store: ObjectStore, packed: bool) -> None:
+        here, other, *_ = (digest_bytes(data) for data in fill(store, 70, packed=packed))
+        gone = digest_bytes(b"gone")
+        sizes = store.sizes([here.raw, other.raw])
+        inner = encode_tree([TreeEntry("x", Kind.FILE, gone, 4), TreeEntry("y", Kind.FILE, here, sizes[here.raw])])
+        rows = [
+            TreeEntry("inner", Kind.DIRECTORY, store.add_bytes(inner), 0),
+            TreeEntry("again", Kind.DIRECTORY, digest_bytes(inner), 0),
+            TreeEntry("longer", Kind.FILE, other, sizes[other.raw] + 1),
+            TreeEntry("no folder", Kind.DIRECTORY, gone, 0),
+        ]
+        assert self.lacks(store, store.add_bytes(encode_tree(rows))) == {
+            "inner/x": (gone, False),
+            "again/x": (gone, False),
+            "longer": (other, True),
+            "no folder": (gone, False),
+        }
+
+    def test_a_hostile_tree_leads_nowhere(self, store: ObjectStore) -> None:
+        gone = digest_bytes(b"gone")
+        names = ["..", "../../etc/passwd", ".", "/etc/passwd", "fine"]
+        tree = store.add_bytes(encode_tree(TreeEntry(name, Kind.FILE, gone, 4) for name in names))
+        assert list(self.lacks(store, tree)) == ["fine"]
+
+    def test_bytes_needed_at_very_many_paths_are_named_at_some(self, store: ObjectStore) -> None:
+        gone = digest_bytes(b"")
+        tree = store.add_bytes(encode_tree(TreeEntry(str(n), Kind.FILE, gone, 0) for n in range(5000)))
+        assert 1 < len(self.lacks(store, tree)) < 100
+
+    def test_what_is_no_tree_lacks_nothing(self, store: ObjectStore) -> None:
+        assert self.lacks(store, store.add_bytes(b"no tree")) == {}
+        assert self.lacks(store, store.add_bytes(HEADER_OF_TREES + b"f cut")) == {}
+
+    def test_folders_within_folders_without_end(self, store: ObjectStore) -> None:
+        tree = store.add_bytes(encode_tree([]))
+        for _ in range(700):
+            tree = store.add_bytes(encode_tree([TreeEntry("d", Kind.DIRECTORY, tree, 0)]))
+        assert self.lacks(store, tree) == {}
 
 
 def test_an_interrupt_changes_nothing(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
