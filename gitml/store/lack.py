@@ -63,24 +63,24 @@ class Lacks:
 
     def _below(self, raw: bytes, depth: int) -> tuple[Lack, ...]:
         known = self._inside.get(raw)
-        if known is None:
-            known = self._inside[raw] = tuple(self._limited(self._rows(raw), depth))
-        return known
-
-    def _limited(self, rows: list[tuple[bytes, bytes, bytes, bytes]], depth: int) -> Iterator[Lack]:
+        if known is not None:
+            return known
         counts: dict[Digest, int] = {}
+        found: list[Lack] = []
         packed = self._packed
-        for kind, size, raw, name in rows:
+        for kind, size, member, name in self._rows(raw):
             length = int.from_bytes(size, "big")
-            if kind != b"d" and packed.get(raw) == length:
+            if kind != b"d" and packed.get(member) == length:
                 continue
             if name in (b".", b"..") or b"/" in name:  # no path to look at for a copy: a hostile tree leads nowhere
                 continue
-            for lack in self._of(raw, _KINDS[kind], length, depth + 1):
+            here = os.fsdecode(name)
+            for lack in self._of(member, _KINDS[kind], length, depth + 1):
                 counts[lack.digest] = counts.get(lack.digest, 0) + 1
                 if counts[lack.digest] <= _MOST:
-                    here = os.fsdecode(name)
-                    yield lack._replace(path=f"{here}/{lack.path}" if lack.path else here)
+                    found.append(lack._replace(path=f"{here}/{lack.path}" if lack.path else here))
+        self._inside[raw] = tuple(found)
+        return self._inside[raw]
 
     def _rows(self, raw: bytes) -> list[tuple[bytes, bytes, bytes, bytes]]:
         """Read the rows of a folder; what is no tree, whatever named it one, lacks nothing."""
