@@ -27,12 +27,12 @@ _CHUNK = 1 << 20
 
 
 class DamagedTreeError(DamagedError):
-    """A folder that is needed has other bytes than its name says, so that what it needs is not known."""
+    """A folder that is needed has, or had, other bytes than its name says, so that what it needs is not known."""
 
     def __init__(self, raw: bytes) -> None:
         super().__init__(
             f"tree {Digest.from_raw(raw)} in the cache is damaged, so it is not known what it needs",
-            hint="`gitml verify` moves it away, `gitml repro` or `gitml add` makes it again; nothing was deleted",
+            hint="nothing was deleted: `gitml verify` tells how to make it again; else empty the cache's quarantine",
         )
 
 
@@ -49,6 +49,8 @@ class Marker:
     ) -> None:
         self._objects = os.path.join(root, "objects")
         self._packs = PackSet(root) if packs is None else packs
+        self._quarantine = os.path.join(root, "quarantine")
+        self._moved: frozenset[str] | None = None
         self._known = known
         self._lenient = lenient
         self._trees: set[bytes] = set()
@@ -87,6 +89,8 @@ class Marker:
         """Read the rows of a tree; none for what is missing or no tree. `surely`: it is one, if it is whole."""
         data = self._read(raw, surely=surely)
         if data is None:
+            if surely and not self._lenient and self._was_damaged(raw):
+                raise DamagedTreeError(raw)
             return b""
         is_one = data.startswith(HEADER)
         if (is_one or surely) and blake3(data).digest() != raw:
@@ -119,6 +123,18 @@ class Marker:
                 for place in self._packs.places(raw, look=look):
                     return self._packs.read(place)
         return None
+
+    def _was_damaged(self, raw: bytes) -> bool:
+        """Tell whether a missing tree may be one that was moved out of the way, alone or with a pack.
+
+        What it needs is still there, and may be had nowhere else; one that was never here has nothing to lose.
+        """
+        if self._moved is None:
+            names = {raw.hex() for pack in self._packs.packs() for raw in pack.damaged()}
+            with contextlib.suppress(FileNotFoundError):
+                names.update(os.listdir(self._quarantine))
+            self._moved = frozenset(names)
+        return raw.hex() in self._moved or any(name.endswith(".pack") for name in self._moved)
 
 
 def _raw(digest: str) -> bytes:

@@ -98,6 +98,40 @@ def test_a_damaged_tree_is_an_error_where_it_is_known_as_one(store: ObjectStore,
     assert marker.reached == {top.raw, inner.raw}
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_tree_that_was_moved_away_as_damaged_is_an_error_until_it_is_there_again(
+    store: ObjectStore, *, packed: bool
+) -> None:
+    data = encode_tree([TreeEntry("a", Kind.FILE, store.add_bytes(b"1"), 1)])
+    if packed:
+        with store.packing(loose_below=1) as packer:
+            digest = packer.add_bytes(data)
+            packer.add_bytes(b"more")
+        (pack,) = store.packs()
+        pack.mark_damaged(digest.raw, store.root)
+        store = ObjectStore(store.root)
+    else:
+        digest = store.add_bytes(data)
+        store.quarantine(digest)
+    assert not store.has(digest)
+    with pytest.raises(DamagedTreeError):
+        reached(store, digest, folders=True)
+    store.add_bytes(data)
+    assert digest_bytes(b"1").raw in reached(store, digest, folders=True)
+
+
+def test_a_tree_in_a_pack_that_was_moved_away_is_an_error(store: ObjectStore) -> None:
+    with store.packing(loose_below=1) as packer:
+        digest = packer.add_bytes(encode_tree([TreeEntry("a", Kind.FILE, digest_bytes(b"1"), 1)]))
+    (pack,) = store.packs()
+    path = Path(pack.path)
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[:-1])
+    for _ in range(2):  # the first one moves the pack
+        with pytest.raises(DamagedTreeError):
+            reached(ObjectStore(store.root), digest, folders=True)
+
+
 def test_what_is_known_is_neither_given_nor_looked_into(store: ObjectStore) -> None:
     inner = tree(store, a=b"1")
     top = tree(store, inner=inner, b=b"2")
