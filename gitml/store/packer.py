@@ -17,7 +17,7 @@ from typing import Protocol
 from blake3 import blake3
 
 from gitml.model.digest import Digest
-from gitml.store.packfile import HEADER, LARGEST, encode_index, marks_of
+from gitml.store.packfile import HEADER, LARGEST, MOST, encode_index, marks_of
 from gitml.store.sharing import make_folder, share_file
 
 SMALL = 128 << 10
@@ -56,6 +56,10 @@ class PackWriter:
         self._descriptor = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
         self.size = 0
         self._append(HEADER)
+
+    def is_full(self, more: int) -> bool:
+        """Tell whether `more` bytes are for the next pack."""
+        return self.size + more > LARGEST or len(self._rows) >= MOST
 
     def __contains__(self, raw: bytes) -> bool:
         return raw in self._rows
@@ -180,7 +184,7 @@ class Packer:
         if self._writer is not None:
             if raw in self._writer:
                 return
-            if self._writer.size + len(data) <= LARGEST:
+            if not self._writer.is_full(len(data)):
                 self._writer.add(raw, data)
                 return
             self._publish()

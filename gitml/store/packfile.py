@@ -42,6 +42,8 @@ from gitml.store.sharing import share_file
 HEADER = b"gitml-pack/1\n\0\0\0"
 LARGEST = 64 << 20
 """Bytes of objects after which a pack is closed and the next one begun."""
+MOST = 1 << 16
+"""Objects after which the same happens: what is known of a pack that is being written costs 250 bytes each."""
 ROW = struct.Struct(">32sII")
 NAME = re.compile(r"([0-9a-f]{64})\.pack\Z")
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from blake3 import blake3
 
 from gitml.store.packer import PackWriter
-from gitml.store.packfile import LARGEST, Pack, remove_pack, spans
+from gitml.store.packfile import Pack, remove_pack, spans
 from gitml.store.packset import PackSet, Place
 
 
@@ -40,7 +40,7 @@ def rewrite(
                 set_aside(place, raw, data)
                 continue
             seen.add(raw)
-            if writer is not None and writer.size + len(data) > LARGEST:
+            if writer is not None and writer.is_full(len(data)):
                 written.append(writer.publish())
                 writer = None
             writer = writer or PackWriter(root)

@@ -457,3 +457,12 @@ def test_quarantining_what_is_packed_lets_it_count_as_absent(store: ObjectStore)
     assert isinstance(error, CorruptObjectError)
     store.quarantine(digests[3])
     assert [store.has(digest) for digest in digests] == [True, True, False, True]
+
+
+def test_a_pack_is_cut_at_a_number_of_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gitml.store.packer.MOST", 100)
+    store = ObjectStore(str(tmp_path))
+    with store.packing(loose_below=2) as packer:
+        named = [packer.add_bytes(b"%d" % number) for number in range(250)]
+    assert sorted(pack.count for pack in store.packs()) == [50, 100, 100]
+    assert [store.read(digest) for digest in named] == [b"%d" % number for number in range(250)]
