@@ -209,25 +209,27 @@ def unowned_inputs(look: Look) -> Iterator[Suspicion]:
                     rule="unowned-input",
                     severity="warning",
                     at=Place(path=("step", step.name, "inputs"), value=True, within=declared),
-                    message=told,
-                    hint=f"gitml add {_nameable(declared)} keeps it; or let Git hold it, or declare what makes it",
+                    message=told[0],
+                    hint=told[1],
                     steps=(step.id,),
                 )
 
 
-def _unowned(look: Look, declared: str) -> str | None:
+def _unowned(look: Look, declared: str) -> tuple[str, str] | None:
+    """Say what is wrong with an input that no step makes and no source holds, and what to do about it."""
     paths = list(look.judge.look.view.expand(declared, {})) if is_glob(declared) else [declared]
     if not paths or not any(look.exists(path) for path in paths):
-        return f"no file matches input {declared}" if is_glob(declared) else f"input {declared} does not exist"
+        hint = "put it there, or declare the step that makes it"
+        return f"no file matches input {declared}" if is_glob(declared) else f"input {declared} does not exist", hint
     files = [file for path in paths for file in _files(look, path) if not look.is_source(file)]
     lost = sorted(look.judge.look.held.ignored(files))
+    hint = f"gitml add {_nameable(declared)} keeps it; or let Git hold it, or declare the step that makes it"
     if not lost:
         return None
     if len(files) == 1 and lost == [declared]:
-        return f"input {declared} is ignored by Git, and no step makes it"
-    return (
-        f"{len(lost)} of {len(files)} files of input {declared} are ignored by Git, and no step makes them: {lost[0]}"
-    )
+        return f"input {declared} is ignored by Git, and no step makes it", hint
+    head = f"{len(lost)} of {len(files)} files of input {declared} are ignored by Git, and no step makes them"
+    return f"{head}: {lost[0]}", hint
 
 
 def _nameable(declared: str) -> str:

@@ -155,7 +155,7 @@ def check_owner(pipeline: Pipeline, look: Look, known: Known, path: str, *, leav
         for output in step.outputs:
             if _meet(path, output.path):
                 raise shared_with_output(path, output.path, step.id)
-    for other in known.pointers:
+    for other in (*known.pointers, *pipeline.sources):
         if other not in (path, leaving) and _meet(path, other):
             if is_within(other, path):
                 hint = f"gitml rm {quote(other)} first, which leaves the data where it is"

@@ -20,7 +20,6 @@ from gitml.project.project import Project
 from gitml.project.sources import sources_of, update_ignored
 from gitml.project.treediff import Changes
 from gitml.project.trees import Trees
-from gitml.store.checkout import OutwardLinkError
 
 _SHOWN = 3
 
@@ -40,10 +39,7 @@ def store_source(workspace: Workspace, path: str, meter: Meter) -> Entry:
         UsageError: Nothing stands there any more, or a link in it leads outside the project.
         ChangedWhileReadError: A file was written to meanwhile.
     """
-    try:
-        entry = workspace.ingest_source(path, meter=meter)
-    except OutwardLinkError as error:
-        raise UsageError(error.message, hint="put what it leads to in its place, or leave it out") from error
+    entry = workspace.ingest_source(path, meter=meter)
     if entry is None:
         raise missing(path)
     return entry

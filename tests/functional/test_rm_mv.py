@@ -12,7 +12,7 @@ import pytest
 
 from tests.functional.command import Project, listing, new_project
 from tests.functional.killing import FaultServer
-from tests.functional.test_add import copy_of, untracked
+from tests.functional.test_add import copy_of, struck_at, untracked
 
 STEP = '[step.use]\nrun = "cat data/raw/* > out"\ninputs = ["data/raw"]\noutputs = ["out"]\n'
 
@@ -168,7 +168,7 @@ def test_a_fault_during_mv_leaves_it_done_or_undone(
     calm = copy_of(project, tmp_path / "copy")
     changes = server.run(calm, *args, environ=project.environ).changes
     assert changes > 8
-    for at in range(1, changes + 1):
+    for at in struck_at(changes, fault):
         path = copy_of(project, tmp_path / "copy")
         struck = server.run(path, *args, environ=project.environ, fault=fault, at=at)
         where = f"{fault} at change {at} of {changes}: exit {struck.code}\n{struck.shown}"
@@ -193,7 +193,7 @@ def test_a_fault_during_rm_delete_loses_nothing(
     project.write("data/raw/b.csv", "precious")
     args = ("rm", "--delete", "--force", "data/raw")
     changes = server.run(copy_of(project, tmp_path / "copy"), *args, environ=project.environ).changes
-    for at in range(1, changes + 1):
+    for at in struck_at(changes, fault):
         path = copy_of(project, tmp_path / "copy")
         struck = server.run(path, *args, environ=project.environ, fault=fault, at=at)
         where = f"{fault} at change {at} of {changes}: exit {struck.code}\n{struck.shown}"
