@@ -15,7 +15,7 @@ from gitml.project.repair import restore_from_url, restore_from_worktree, shares
 from gitml.store.lack import Lacks
 from gitml.store.rehash import Fault
 from gitml.store.store import Store
-from gitml.store.verify import Checked, Finding, Sample, check, put_aside
+from gitml.store.verify import Checked, Finding, Sample, check, put_aside, was_put_aside
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,9 +128,10 @@ class _Search:
 
     def needs(self, digests: Iterable[Digest]) -> dict[Digest | None, tuple[Need, ...]]:
         """Give who needs these objects, at every ref."""
-        wanted = dict.fromkeys(digests)
-        found = everywhere(need for digest in wanted for need in self._found.get(digest, ()))
-        return {digest: tuple(need for need in found if need.lack.digest == digest) for digest in wanted}
+        grouped: dict[Digest | None, list[Need]] = {digest: [] for digest in digests}
+        for need in everywhere(need for digest in grouped if digest for need in self._found.get(digest, ())):
+            grouped[need.lack.digest].append(need)
+        return {digest: tuple(found) for digest, found in grouped.items()}
 
     def missed(self, wrong: Set[Digest | None]) -> list[Digest]:
         """Name what cannot be had and should, beside what was found to be wrong."""
@@ -149,9 +150,12 @@ class _Search:
         return tuple(dict.fromkeys(path for path in paths if path is not None))
 
     def repair(self, meter: Meter) -> None:
-        """Put back what worktrees have, then what can be downloaded."""
+        """Put back what worktrees have, then download what was damaged: not what never was here, as in a clone."""
         self._repair_from_worktrees()
+        damaged = was_put_aside(self._objects)
         for digest in self._lacking():
+            if digest not in damaged:
+                continue
             for need in self._found[digest]:
                 try:
                     url = restore_from_url(self._project, need, meter)

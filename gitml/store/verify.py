@@ -21,6 +21,7 @@ from gitml.store.rehash import Fault, Look, Shard, ShardWorker, examine, read_lo
 _FEW = 64
 _SHARD = re.compile(r"[0-9a-f]{2}\Z")
 _NAME = re.compile(r"[0-9a-f]{62}\Z")
+_QUARANTINED = re.compile(r"([0-9a-f]{64})(?:\.[0-9]+)?\Z")
 _OF_PACK = re.compile(r"[0-9a-f]{64}\.(?:pack|damaged)\Z")
 
 
@@ -98,6 +99,12 @@ def put_aside(objects: ObjectStore, finding: Finding) -> str | None:
         return None
     look = _examine(objects.root, digest.hex[:2], digest.hex[2:])
     return objects.quarantine(digest).quarantined if look is not None and look.fault is not None else None
+
+
+def was_put_aside(objects: ObjectStore) -> frozenset[Digest]:
+    """Name the objects of which the quarantine has wrong bytes."""
+    names = (_QUARANTINED.match(name) for name in _names(os.path.join(objects.root, "quarantine")))
+    return frozenset(Digest(PREFIX + match[1]) for match in names if match)
 
 
 def _put_aside_packed(objects: ObjectStore, finding: Finding) -> str | None:

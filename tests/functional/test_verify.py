@@ -266,6 +266,12 @@ class TestDownloads:
         assert object_of(project, b"published,rows\n").read_bytes() == b"published,rows\n"
         assert not project.exists("rows.csv"), "the worktree is not touched"
 
+    def test_what_never_was_here_is_not_downloaded(self, tmp_path: Path, web: WebServer) -> None:
+        project = self.downloaded(tmp_path, web)
+        shutil.rmtree(project.cache)
+        (loss,) = verify(project, "--repair")["missing"]
+        assert loss["restored"] is None
+
     def test_other_content_is_not_taken(self, tmp_path: Path, web: WebServer) -> None:
         project = self.downloaded(tmp_path, web)
         web.put("/rows.csv", b"rows of today..\n")
