@@ -26,9 +26,7 @@ _MARKS = {"added": "recorded", "recorded": "recorded", "unchanged": "fresh"}
     " it. Call it again after a change to record the new version."
 )
 @click.argument("paths", nargs=-1, metavar="PATH...", type=click.Path())
-@click.option(
-    "--glob", "globs", multiple=True, metavar="PATTERN", help="Add each path that matches as a source."
-)
+@click.option("--glob", "globs", multiple=True, metavar="PATTERN", help="Add each path that matches as a source.")
 @json_option
 @quiet_option
 def command(paths: tuple[str, ...], *, globs: tuple[str, ...], as_json: bool, quiet: bool) -> int:
