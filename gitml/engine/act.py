@@ -31,7 +31,7 @@ from gitml.model.digest import Digest
 from gitml.model.lock import LockEntry
 from gitml.model.run import Run
 from gitml.model.step import Step
-from gitml.model.tree import Entry
+from gitml.model.tree import Entry, Kind
 from gitml.model.value import to_json
 from gitml.store.atomic import write_atomically
 from gitml.store.claims import Claim, Claims
@@ -90,13 +90,20 @@ class Actor:
                 claims.append(claim)
             self._recover(claims)
             judgement = self._judge_again(wanted)
-            if isinstance(judgement.decision, Execute) or wanted.verify:
+            has_key = False
+            while True:
+                if isinstance(judgement.decision, Restore) and not wanted.verify:
+                    outcome, judgement = self._restore_if_stored(judgement, claims)
+                    if outcome is not None:
+                        return outcome
+                if has_key or not (isinstance(judgement.decision, Execute) or wanted.verify):
+                    return self._do(replace(wanted, judgement=judgement), claims)
                 claim = self._claim(self._world.keys, judgement.observation.key, step, held)
                 if isinstance(claim, Busy):
                     return claim
                 claims.append(claim)
+                has_key = True
                 judgement = self._judge.again(judgement, force=wanted.force)
-            return self._do(replace(wanted, judgement=judgement), claims)
 
     def close(self) -> None:
         """Delete what served the commands while they ran."""
@@ -108,8 +115,6 @@ class Actor:
             return _not_comparable(wanted.judgement) or self._execute(wanted, (), claims)
         if isinstance(decision, Keep):
             return self._keep(wanted.judgement, decision)
-        if isinstance(decision, Restore):
-            return self._restore(wanted.judgement, decision, claims)
         if isinstance(decision, Execute):
             if wanted.judgement.facts.missing:
                 return _missing(wanted.judgement, decision.reasons)
@@ -121,12 +126,21 @@ class Actor:
 
     def _keep(self, judgement: Judgement, decision: Keep) -> Outcome:
         if judgement.renamed_from is not None and judgement.lock is not None:
-            self._world.locks.write(judgement.observation.step, judgement.lock)
-            with contextlib.suppress(FileNotFoundError):
-                self._world.locks.remove(judgement.renamed_from)
+            with self._world.store.lease.writing():  # a collector may list the folder between the two
+                self._world.locks.write(judgement.observation.step, judgement.lock)
+                with contextlib.suppress(FileNotFoundError):
+                    self._world.locks.remove(judgement.renamed_from)
         return Kept(frozen=decision.frozen, renamed=judgement.renamed_from is not None)
 
-    def _restore(self, judgement: Judgement, decision: Restore, claims: Sequence[Claim]) -> Outcome:
+    def _restore_if_stored(self, judgement: Judgement, claims: Sequence[Claim]) -> tuple[Restored | None, Judgement]:
+        """Restore while no collector can delete what was found to be stored; else give what is to be done instead."""
+        with self._world.store.lease.writing():
+            judgement = self._judge.again(judgement, force=False)
+            if isinstance(judgement.decision, Restore):
+                return self._restore(judgement, judgement.decision, claims), judgement
+        return None, judgement
+
+    def _restore(self, judgement: Judgement, decision: Restore, claims: Sequence[Claim]) -> Restored:
         step, run = judgement.observation.step, decision.run
         workspace = self._world.workspace
         states = workspace.compare(run.outputs)
@@ -134,7 +148,7 @@ class Actor:
         intent = Inflight(id=new_run_id(), step=step.id, outputs=tuple(wanted))
         self._sign(claims, intent)
         inflight = self._set_aside(intent, kept_elsewhere(judgement), claims)
-        with self._undone_on_error(inflight), self._world.store.lease.writing():
+        with self._undone_on_error(inflight):
             workspace.restore(wanted)
             if run.key == judgement.observation.key:  # else the step is frozen, and its lock stays as it is
                 self._write_lock(judgement, run)
@@ -198,6 +212,7 @@ class Actor:
             return self._taint(end, replace(run, tainted=tuple(tainted)))
         if end.wanted.verify:
             return self._verified(end, run)
+        self._keep_input_trees(end.wanted.judgement)
         self._world.store.runs.add(run)
         self._write_lock(end.wanted.judgement, run)
         rescued = tuple(self._world.workspace.commit(end.inflight))
@@ -246,6 +261,13 @@ class Actor:
         before = judgement.observation.recipe.parts
         differing = (part for part in sorted(before.keys() | now.keys()) if before.get(part) != now.get(part))
         return [part.partition(":")[2] for part in differing]
+
+    def _keep_input_trees(self, judgement: Judgement) -> None:
+        """Store the trees of folder inputs again where a collector took them while nothing named them yet."""
+        for name, part in judgement.observation.recipe.parts.items():
+            is_folder = isinstance(part, dict) and part.get("mode") == Kind.DIRECTORY.value
+            if is_folder and not self._world.store.objects.has(Digest.parse(part["digest"])):  # type: ignore[index]
+                self._judge.look.view.seen(name.removeprefix("input:"), {})
 
     def _write_lock(self, judgement: Judgement, run: Run) -> None:
         step = judgement.observation.step
