@@ -30,19 +30,13 @@ class Incoming:
     def publish(self, digest: Digest, size: int) -> None:
         """Make what was written the object of a digest that was computed on the way; the lease is held.
 
-        One that is there already is replaced, which mends it if it was damaged, unless it lies in a pack.
+        One that is there already stays, if it is whole.
         """
-        target = self._objects.path(digest)
-        if self._objects.has(digest, size) and not os.path.lexists(target):
+        if self._objects.has(digest, size) and not os.path.lexists(self._objects.path(digest)):  # it lies in a pack
             return
         if size >= _SYNC_FROM:
             os.fsync(self.descriptor)
-        make_folder(self._objects.root, os.path.dirname(target))
-        try:
-            os.rename(self._path, target)
-        except IsADirectoryError:  # whatever that is, it is no object
-            self._objects.quarantine(digest)
-            os.rename(self._path, target)
+        self._objects.publish(self._path, digest)
 
 
 @contextlib.contextmanager

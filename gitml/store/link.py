@@ -33,6 +33,7 @@ from gitml.hashing.file import (
 )
 from gitml.model.digest import Digest
 from gitml.store.objects import ObjectStore
+from gitml.store.sharing import make_folder, share_file
 
 LinkType = Literal["reflink", "hardlink", "symlink", "copy"]
 LINK_TYPES: tuple[LinkType, ...] = ("reflink", "hardlink", "symlink", "copy")
@@ -119,7 +120,7 @@ def _adopt_clone(objects: ObjectStore, path: str, status: os.stat_result) -> Fil
         return None
     temporary = _temporary(objects)
     try:
-        signature = _cloned(path, temporary)
+        signature = _cloned(path, temporary, objects.root)
         if signature is None:
             return None
         found = digest_file(temporary)
@@ -129,8 +130,8 @@ def _adopt_clone(objects: ObjectStore, path: str, status: os.stat_result) -> Fil
     return FileDigest(signature, found.xxh3, found.digest)
 
 
-def _cloned(path: str, temporary: str) -> StatSignature | None:
-    """Clone a file and give the stat that it had throughout."""
+def _cloned(path: str, temporary: str, root: str) -> StatSignature | None:
+    """Clone a file into the cache at `root` and give the stat that it had throughout."""
     source = os.open(path, _READ)
     try:
         before = signature_of(os.fstat(source))
@@ -138,6 +139,7 @@ def _cloned(path: str, temporary: str) -> StatSignature | None:
         try:
             if not clone(source, target):
                 return None
+            share_file(root, target, 0o444)
             os.fsync(target)
         finally:
             os.close(target)
@@ -215,17 +217,14 @@ def _is_same(hashed: StatSignature, now: os.stat_result) -> bool:
 
 def _temporary(objects: ObjectStore) -> str:
     folder = os.path.join(objects.root, "tmp")
-    os.makedirs(folder, exist_ok=True)
+    make_folder(objects.root, folder)
     return os.path.join(folder, f"{os.getpid()}-link{next(_serial)}-{os.urandom(4).hex()}")
 
 
 def _publish(objects: ObjectStore, temporary: str, found: FileDigest) -> None:
     """Rename into place, unless the object is there already: other files may share its bytes."""
-    if objects.has(found.digest, found.signature.size):
-        return
-    target = objects.path(found.digest)
-    os.makedirs(os.path.dirname(target), exist_ok=True)
-    os.rename(temporary, target)
+    if not objects.has(found.digest, found.signature.size):
+        objects.publish(temporary, found.digest)
 
 
 def _tolerated(act: Callable[[], object]) -> bool:

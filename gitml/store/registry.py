@@ -23,7 +23,7 @@ def register(cache: str, common_dir: str) -> None:
     path = _file(cache, common_dir)
     if not os.path.exists(path):
         data = json.dumps({"schema": SCHEMA, "common_dir": common_dir}).encode()
-        write_atomically(path, data, tmp=os.path.join(cache, "tmp"), sync=True)
+        write_atomically(path, data, tmp=os.path.join(cache, "tmp"), sync=True, cache=cache)
 
 
 def registered(cache: str) -> list[str]:

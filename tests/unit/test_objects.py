@@ -56,6 +56,30 @@ def test_an_object_that_was_cut_short_is_not_counted_on_and_repaired(store: Obje
     assert store.read(digest) == b"abc"
 
 
+@pytest.mark.parametrize("edit", [b"longer than it was" * 10_000, b"", b"Z" * 200_000], ids=["longer", "empty", "same"])
+def test_what_somebody_wrote_into_an_object_is_kept_when_it_is_stored_again(
+    store: ObjectStore, tmp_path: Path, edit: bytes
+) -> None:
+    (tmp_path / "f").write_bytes(b"a" * 200_000)
+    digest = store.add_file(str(tmp_path / "f")).digest
+    os.chmod(store.path(digest), 0o644)
+    Path(store.path(digest)).write_bytes(edit)
+    store.add_file(str(tmp_path / "f"))
+    store.verify(digest)
+    assert (tmp_path / "cache" / "quarantine" / digest.hex).read_bytes() == edit
+    assert os.listdir(os.path.join(store.root, "tmp")) == []
+
+
+def test_a_whole_object_stays_when_it_is_stored_again(store: ObjectStore, tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"a" * 200_000)
+    digest = store.add_file(str(tmp_path / "f")).digest
+    before = os.stat(store.path(digest))
+    store.add_file(str(tmp_path / "f"))
+    assert os.stat(store.path(digest)) == before
+    assert os.listdir(os.path.join(store.root, "tmp")) == []
+    assert not (tmp_path / "cache" / "quarantine").exists()
+
+
 def test_wrong_bytes_are_quarantined_and_never_handed_out(store: ObjectStore, tmp_path: Path) -> None:
     for take in (store.read, store.verify):
         digest = store.add_bytes(b"abc")

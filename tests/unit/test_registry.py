@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,15 @@ def test_repositories_are_known_once(tmp_path: Path) -> None:
         register(cache, path)
     assert sorted(registered(cache)) == ["/a/.git", strange]
     assert list((tmp_path / "cache/tmp").iterdir()) == []
+
+
+def test_the_group_of_a_shared_cache_may_write_what_names_its_repositories(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    cache.chmod(0o2775)
+    register(str(cache), "/a/.git")
+    (file,) = cache.glob("projects/*")
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (cache / "projects", file)] == [0o2775, 0o664]
 
 
 def test_one_that_is_known_is_not_written_again(tmp_path: Path) -> None:
