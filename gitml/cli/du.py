@@ -17,6 +17,7 @@ from gitml.store.keep import Policy
 from gitml.store.usage import Amount
 
 _GRACE = 14 * DAY
+_ONLY_COPIES = "what is in quarantine/ of the cache may be an only copy, so gc leaves it: delete what nobody misses"
 _AGE_WORDS = {"day": "last day", "week": "last week", "month": "last month", "older": "older"}
 
 
@@ -47,7 +48,8 @@ def _lines(found: Usage) -> list[str]:
             facts.append((name, *_cells(amount)))
     freeable = found.freeable
     facts.append(("gc would free", f"{freeable.objects:,}", size_text(freeable.size)))
-    return [*_table(rows), "", *_table(facts)]
+    notes = [_ONLY_COPIES] if found.quarantine.number else []
+    return [*_table(rows), "", *_table(facts), *notes]
 
 
 def _cells(amount: Amount) -> tuple[str, str]:

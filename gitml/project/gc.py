@@ -46,7 +46,7 @@ class Share:
 class Collected:
     """What was deleted, or would be. `steps`: by step, and `UNNAMED` for objects that no run names.
 
-    `leftovers`: temporary and quarantined files. `snapshots`: commits that no kept run names. `kept`: runs that stay.
+    `leftovers`: temporary files. `snapshots`: commits that no kept run names. `kept`: runs that stay.
     """
 
     steps: Mapping[str | None, Share] = field(default_factory=dict)
@@ -177,7 +177,7 @@ class _Collector:
             records=tuple(file.path for file in dropped),
             shards=tuple(dead_shards(root, marker.reached)),
             packs=tuple(dead_packs(packs.packs(), marker.reached)),
-            leftovers=tuple(leftovers(root, self._policy.now, self._policy.is_young)),
+            leftovers=tuple(leftovers(root, self._policy.now)),
         )
         owners = _owners(Marker(root, packs=packs, known=marker.reached, lenient=True), dropped)
         return Plan(marker.reached, dropped, keep, garbage, owners, snapshots)

@@ -94,6 +94,7 @@ def test_quarantine_temporary_and_rescued_files_are_counted(project: Project) ->
     found = du(project)
     for name in ("quarantine", "temporary", "rescued"):
         assert found[name] == {"number": 1, "size": 4}
+    assert "only copy" in project.gitml("du").stdout.splitlines()[-1]
 
 
 def test_it_shows_a_table(project: Project) -> None:
