@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import time
+from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -18,12 +20,15 @@ from gitml.model.tree import Entry
 from gitml.project.paths import project_path
 from gitml.project.preflight import check_owner, shared_with_source
 from gitml.project.project import Project
-from gitml.project.record import missing, store_source, write_pointer
+from gitml.project.record import missing, store_source, write_pointers
 from gitml.project.repro import recover
 from gitml.project.sources import sources_of
 from gitml.project.treediff import Changes
 from gitml.project.trees import Trees
 from gitml.store.link import linked_object
+
+_TOGETHER_S = 1.0
+"""Seconds for which sources are stored before their pointers are written."""
 
 
 class Added(NamedTuple):
@@ -57,7 +62,8 @@ def add(project: Project, typed: Typed, meter: Meter) -> list[Added]:
 
     Raises:
         UsageError: Something cannot be a source; nothing was written.
-        ChangedWhileReadError: A file was written to meanwhile; its source is recorded as it was before.
+        ChangedWhileReadError: A file was written to meanwhile; its source, and such as were stored in the second
+            before it, are recorded as they were before.
     """
     pipeline = project.pipeline()
     world = project.world(pipeline, acting=True)
@@ -66,13 +72,25 @@ def add(project: Project, typed: Typed, meter: Meter) -> list[Added]:
     recover(world)
     targets = _targets(project, world, look, typed)
     trees = Trees(project, look)
+    waiting = deque(targets)
     added = []
-    for path, inside in targets.items():
+    while waiting:
         with project.store.lease.writing():
-            entry = store_source(world.workspace, path, meter)
-            before = write_pointer(project, pipeline, Pointer(path=path, entry=entry), also=targets)
-        added.append(_told(path, entry, before, tuple(inside), trees))
+            pointers = _stored(world, waiting, meter)
+            before = write_pointers(project, pipeline, pointers, also=targets)
+        for new, old in zip(pointers, before, strict=True):
+            added.append(_told(new.path, new.entry, old, tuple(targets[new.path]), trees))
     return added
+
+
+def _stored(world: World, waiting: deque[str], meter: Meter) -> list[Pointer]:
+    """Store the next sources, for a moment at least: to write one's pointer, all are read (10 ms for a thousand)."""
+    end = time.monotonic() + _TOGETHER_S
+    pointers: list[Pointer] = []
+    while waiting and (not pointers or time.monotonic() < end):
+        pointers.append(Pointer(path=waiting[0], entry=store_source(world.workspace, waiting[0], meter)))
+        waiting.popleft()
+    return pointers
 
 
 def _told(path: str, entry: Entry, before: Pointer | None, inside: tuple[str, ...], trees: Trees) -> Added:

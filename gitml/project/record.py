@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from shlex import quote
 from typing import NamedTuple
 
@@ -45,20 +45,26 @@ def store_source(workspace: Workspace, path: str, meter: Meter) -> Entry:
     return entry
 
 
-def write_pointer(
-    project: Project, pipeline: Pipeline, pointer: Pointer, *, also: Iterable[str] = ()
-) -> Pointer | None:
-    """Let Git ignore a source, then write its pointer; gives the one that was there. The lease is held.
+def write_pointer(project: Project, pipeline: Pipeline, pointer: Pointer) -> Pointer | None:
+    """Let Git ignore a source, then write its pointer; gives the one that was there. The lease is held."""
+    return write_pointers(project, pipeline, [pointer])[0]
 
-    `also`: other paths that are about to be sources.
+
+def write_pointers(
+    project: Project, pipeline: Pipeline, pointers: Sequence[Pointer], *, also: Iterable[str] = ()
+) -> list[Pointer | None]:
+    """Let Git ignore sources, then write their pointers; gives those that were there. The lease is held.
+
+    `also`: other paths that are about to be sources. All pointers of the project are read, once.
     """
     sources = sources_of(project)
     with sources.alone():
         known = sources.known()
-        before = known.pointers.get(pointer.path)
-        update_ignored(project, pipeline, known, also=(pointer.path, *also))
-        if before != pointer:
-            sources.write(pointer)
+        update_ignored(project, pipeline, known, also=(*(pointer.path for pointer in pointers), *also))
+        before = [known.pointers.get(pointer.path) for pointer in pointers]
+        for pointer, old in zip(pointers, before, strict=True):
+            if pointer != old:
+                sources.write(pointer)
     return before
 
 
