@@ -59,6 +59,14 @@ def in_child() -> bool:
 
 
 @pytest.fixture(autouse=True)
+def only_threads_of_the_test_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker of pytest-xdist may have a thread of its own, with which nothing here would be forked."""
+    count = threading.active_count
+    others = count() - 1
+    monkeypatch.setattr(threading, "active_count", lambda: count() - others)
+
+
+@pytest.fixture(autouse=True)
 def nothing_left() -> Iterator[None]:
     """No zombie, no child, no open descriptor may be left by any test here."""
     before = set(os.listdir("/proc/self/fd"))
