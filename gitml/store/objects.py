@@ -357,7 +357,7 @@ class ObjectStore:
             return False
         try:
             self.verify(digest)
-        except CorruptObjectError:
+        except (CorruptObjectError, MissingObjectError):  # the second: another process has just moved it away
             return False
         return True
 
