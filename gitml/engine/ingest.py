@@ -13,8 +13,8 @@ from gitml.errors import DamagedError, UsageError
 from gitml.hashing.folderrow import SIGNATURE, pack_stat
 from gitml.hashing.intake import Digesting, Spot, Taken, kind_byte
 from gitml.model.digest import Digest
-from gitml.store.checkout import check_link
 from gitml.store.link import adopt
+from gitml.store.place import check_link
 from gitml.store.store import Store
 
 

@@ -13,22 +13,24 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gitml.engine.decide import OutputState
-from gitml.engine.sinks import DigestSink, GitForm, StoringSink
+from gitml.engine.sinks import DigestSink, GitForm, StoringSink, is_junk
 from gitml.engine.view import Witness
 from gitml.errors import DamagedError
 from gitml.hashing.file import digest_bytes
-from gitml.hashing.meter import Meter
+from gitml.hashing.meter import SILENT, Meter
 from gitml.hashing.statcache import StatCache
 from gitml.hashing.tree import walk
+from gitml.hashing.written import Written, remember_written
 from gitml.model.record import entry_from_json, entry_to_json
 from gitml.model.step import Output
 from gitml.model.tree import Entry
 from gitml.store.atomic import write_atomically
 from gitml.store.beneath import parent_of, remove, remove_path
+from gitml.store.build import Building
 from gitml.store.checkout import materialise
 from gitml.store.store import Store
 
@@ -210,9 +212,15 @@ class Workspace:
         return self._failed_about(step).get("run")
 
     def restore(self, outputs: Mapping[str, Entry]) -> None:
-        """Write stored outputs to their paths, where nothing stands."""
+        """Write stored outputs to their paths, where nothing stands, and remember them in the stat cache."""
+        building = Building(self._store.objects, self._store.links, SILENT)
         for path, entry in outputs.items():
-            materialise(self._store.objects, entry, self.root, path)
+            self.remember(materialise(building, entry, self.root, path))
+
+    def remember(self, written: Sequence[Written]) -> None:
+        """Let the stat cache know folders that were written just now."""
+        if written:
+            remember_written(self._cache.folders, written, is_junk=is_junk)
 
     def make_parents(self, outputs: Iterable[Output]) -> None:
         """Make the folders that a step's outputs will stand in."""
@@ -260,6 +268,10 @@ class Workspace:
         if os.lstat(full).st_dev == os.stat(folder).st_dev:
             return os.path.join(folder, f"{run_id}-{number}")
         return os.path.join(os.path.dirname(full), f".gitml-{run_id}-{number}")
+
+    def rescue_place(self, run_id: str, path: str) -> str:
+        """Tell where a file that only stood in the worktree is put."""
+        return os.path.join(self.machine, "rescued", run_id, path)
 
     def _keep(self, kind: str, run_id: str, path: str, source: str) -> str:
         target = os.path.join(self.machine, kind, run_id, path)

@@ -26,6 +26,8 @@ from gitml.hashing.folderrow import (
 )
 from gitml.hashing.folders import FolderCache
 
+_WAIT_FROM = 256
+
 
 class Written(NamedTuple):
     """One folder as it was written: all that is in it. Names are sorted, the rest is in their order.
@@ -46,10 +48,17 @@ class Written(NamedTuple):
 def remember_written(
     cache: FolderCache, written: Iterable[Written], *, is_junk: Callable[[str], bool], forget: Iterable[str] = ()
 ) -> None:
-    """Write rows; a tick of the file system's clock is waited out first, so that stats of just now can be trusted."""
+    """Write rows. Where it is about many files, a tick of the file system's clock is waited out first.
+
+    Then the stats of just now can be trusted; a few files are read once more sooner than that takes.
+    """
+    written = list(written)
     moment = cache.clock.now_ns()
-    while 0 < cache.clock.now_ns() <= moment:
-        pass
+    if sum(len(one.names) for one in written) < _WAIT_FROM:
+        moment -= 1
+    else:
+        while 0 < cache.clock.now_ns() <= moment:
+            pass
     cache.store((_encoded(one, is_junk, moment) for one in written), forget=forget)
 
 

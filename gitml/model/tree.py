@@ -90,26 +90,39 @@ def decode_tree(data: bytes) -> list[TreeEntry]:
     Raises:
         TreeError: A wrong header, a cut or unordered entry, or a name that would leave its folder or enter `.git`.
     """
+    fsdecode = os.fsdecode
+    return [
+        TreeEntry(fsdecode(name), _FROM_BYTE[byte], Digest(PREFIX + raw.hex()), size)
+        for name, byte, size, raw in decode_rows(data)
+    ]
+
+
+def decode_rows(data: bytes) -> list[tuple[bytes, bytes, int, bytes]]:
+    """Read a tree object as `decode_tree` does, but into rows of name, kind byte, size and raw digest.
+
+    Raises:
+        TreeError: As `decode_tree`.
+    """
     if not data.startswith(HEADER):
         raise TreeError("not a gitml tree (its header differs)")
-    entries: list[TreeEntry] = []
+    rows = []
     previous = b""
-    number_of = int.from_bytes
+    number_of, match_row = int.from_bytes, _ROW.match
     at = len(HEADER)
     while at < len(data):
-        match = _ROW.match(data, at)
+        match = match_row(data, at)
         if match is None:
             raise TreeError("a tree entry is damaged or cut short")
         byte, size, raw, plain, name = match.groups()
-        if plain is not None:
-            name, text = plain, plain.decode()
+        if plain is None:
+            _name(name)
         else:
-            text = _name(name)
+            name = plain
         if name <= previous:
             raise TreeError("tree entries are out of order")
-        entries.append(TreeEntry(text, _FROM_BYTE[byte], Digest(PREFIX + raw.hex()), number_of(size, "big")))
+        rows.append((name, byte, number_of(size, "big"), raw))
         previous, at = name, match.end()
-    return entries
+    return rows
 
 
 def _name(raw: bytes) -> str:

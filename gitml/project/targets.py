@@ -24,6 +24,7 @@ class Target(NamedTuple):
     entry: Entry
     step: str | None
     remedy: str
+    pointer: Pointer | None = None
 
 
 class Wanted(NamedTuple):
@@ -52,7 +53,7 @@ def targets_of(pipeline: Pipeline, locks: Locks, pointers: Iterable[Pointer]) ->
             if pointer.url is not None or pointer.path in pipeline.sources
             else f"copy it from where it was added, then gitml add {pointer.path}"
         )
-        found.append(Target(pointer.path, pointer.entry, None, remedy))
+        found.append(Target(pointer.path, pointer.entry, None, remedy, pointer))
     return found
 
 

@@ -1,53 +1,62 @@
 """Put stored content into the worktree.
 
-Crash story: everything is built under a temporary name beside its target (`.gitml-<random>`, in the same folder and so
-in the same file system) and renamed; a kill leaves the target absent or whole. Names left over by a kill are removed
-when the same output is written again, since they carry its name's digest.
+Crash story: everything is built under a temporary name beside its target (`.gitml-new-<digest of the name>`, in the
+same folder and so in the same file system) and renamed; a kill leaves the target absent or whole. Names left over by a
+kill are removed when the same output is written again.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
-import sys
+from collections.abc import Iterable, Iterator
 
 from gitml.errors import DamagedError
 from gitml.hashing.file import digest_bytes
+from gitml.hashing.folderrow import pack_stat
+from gitml.hashing.written import Written
 from gitml.model.digest import Digest
 from gitml.model.tree import DEEPEST, Entry, Kind, TreeEntry, TreeError, decode_tree
 from gitml.store.beneath import parent_of, remove
+from gitml.store.build import Building, build, plan
 from gitml.store.objects import MissingObjectError, ObjectStore
+from gitml.store.place import check_link, place_file
 
-_FICLONE = 0x40049409
-_CLONE_FROM = 1 << 20
-_NO_CLONE = (errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EPERM)
-
-
-class OutwardLinkError(DamagedError):
-    """A symlink leads outside the project, so that it could never be put in place safely."""
-
-    def __init__(self, path: str, text: bytes) -> None:
-        super().__init__(f"symlink {path} -> {os.fsdecode(text)} leads outside the project")
+NEW = ".gitml-new-"
+"""Begins the names of what is not whole yet."""
 
 
-def materialise(store: ObjectStore, entry: Entry, root: str, path: str) -> None:
+def materialise(building: Building, entry: Entry, root: str, path: str) -> list[Written]:
     """Write `entry` to `root`/`path`, where nothing stands; parents are made, links on the way refused.
+
+    Gives the folders that were written, with paths relative to the root, for the stat cache.
 
     Raises:
         FileExistsError: Something stands there.
         DamagedError: An object is missing, damaged, or names what would lead outside; nothing is left at `path`.
     """
     with parent_of(root, path, create=True) as (parent, name):
-        temporary = ".gitml-" + digest_bytes(os.fsencode(name)).hex[:16]
+        temporary = NEW + digest_bytes(os.fsencode(name)).hex[:16]
         remove(parent, temporary)
         try:
-            _write(store, entry, parent, temporary, path)
+            written = _write(building, entry, parent, temporary, path)
             _rename_new(parent, temporary, name)
         except BaseException:
             remove(parent, temporary)
             raise
+        return list(_at_place(written, parent, name, path))
+
+
+def write_file(building: Building, entry: Entry, parent: int, name: bytes, path: str) -> None:
+    """Write a file or symlink in an open folder, where nothing stands; `path` is where it will be."""
+    if entry.kind is Kind.SYMLINK:
+        text = building.objects.read(entry.digest)
+        check_link(path, text)
+        os.symlink(text, name, dir_fd=parent)
+    else:
+        is_executable = entry.kind is Kind.EXECUTABLE
+        place_file(building.objects, building.links, entry.digest, parent, name, executable=is_executable)
 
 
 def objects_of(store: ObjectStore, entry: Entry, *, depth: int = 0) -> MissingObjectError | None:
@@ -81,65 +90,21 @@ def members(store: ObjectStore, digest: Digest) -> list[TreeEntry]:
         raise DamagedError(f"object {digest}: {error}") from error
 
 
-def _write(store: ObjectStore, entry: Entry, parent: int, name: str, path: str) -> None:
+def _write(building: Building, entry: Entry, parent: int, name: str, path: str) -> list[Written]:
     if entry.kind is Kind.DIRECTORY:
-        if path.count("/") > 2 * DEEPEST:  # the project's own folders above an output count too
-            raise DamagedError(f"object {entry.digest} is nested deeper than {DEEPEST} folders")
-        os.mkdir(name, dir_fd=parent)
-        folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
-        try:
-            for member in members(store, entry.digest):
-                below = Entry(member.kind, member.digest, member.size)
-                _write(store, below, folder, member.name, f"{path}/{member.name}")
-        finally:
-            os.close(folder)
-    elif entry.kind is Kind.SYMLINK:
-        text = store.read(entry.digest)
-        check_link(path, text)
-        os.symlink(text, os.fsencode(name), dir_fd=parent)
-    else:
-        mode = 0o777 if entry.kind is Kind.EXECUTABLE else 0o666
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        target = os.open(name, flags, mode, dir_fd=parent)
-        try:
-            if entry.size < _CLONE_FROM or not _clone(store, entry.digest, target):
-                store.copy_out(entry.digest, target)
-        finally:
-            os.close(target)
+        return build(building, plan(building.objects, entry.digest), parent, name, path)
+    write_file(building, entry, parent, os.fsencode(name), path)
+    return []
 
 
-def check_link(path: str, text: bytes) -> None:
-    """Refuse a link that is absolute or climbs out of the project, counted from `path`.
-
-    Nor may it climb after it went down: `x/..` is not where it seems to be when `x` is a link itself.
-
-    Raises:
-        OutwardLinkError: It does.
-    """
-    parts = [part for part in text.split(b"/") if part not in (b"", b".")]
-    climbs = parts.count(b"..")
-    if text.startswith(b"/") or climbs > path.count("/") or b".." in parts[climbs:]:
-        raise OutwardLinkError(path, text)
-
-
-def _clone(store: ObjectStore, digest: Digest, target: int) -> bool:
-    """Share the object's blocks with the target (Btrfs, XFS, bcachefs); the bytes are checked by reading them back."""
-    if not sys.platform.startswith("linux"):
-        return False
-    try:
-        source = os.open(store.path(digest), os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        raise MissingObjectError(digest) from None
-    try:
-        fcntl.ioctl(target, _FICLONE, source)
-    except OSError as error:
-        if error.errno in _NO_CLONE:
-            return False
-        raise
-    finally:
-        os.close(source)
-    store.verify(digest)
-    return True
+def _at_place(written: Iterable[Written], parent: int, name: str, path: str) -> Iterator[Written]:
+    """Give folders the paths that they have now; the topmost one's own times changed when it was renamed."""
+    for folder in written:
+        if folder.path == ".":
+            own = pack_stat(os.stat(name, dir_fd=parent, follow_symlinks=False))
+            yield folder._replace(path=path, own=own)
+        else:
+            yield folder._replace(path=f"{path}/{folder.path}")
 
 
 def _rename_new(parent: int, temporary: str, name: str) -> None:

@@ -7,10 +7,13 @@ import pytest
 
 from gitml.errors import DamagedError, UsageError
 from gitml.hashing.file import digest_bytes
+from gitml.hashing.meter import SILENT
 from gitml.model.digest import Digest
 from gitml.model.tree import HEADER, Entry, Kind, TreeEntry, encode_tree
-from gitml.store.checkout import check_link, materialise, objects_of
+from gitml.store.build import Building
+from gitml.store.checkout import materialise, objects_of
 from gitml.store.objects import MissingObjectError, ObjectStore
+from gitml.store.place import check_link
 
 
 @pytest.fixture
@@ -34,7 +37,7 @@ def folder(store: ObjectStore, **members: Entry) -> Entry:
 
 
 def put(store: ObjectStore, entry: Entry, root: Path, path: str) -> None:
-    materialise(store, entry, str(root), path)
+    materialise(Building(store, ("reflink", "copy"), SILENT), entry, str(root), path)
 
 
 def test_files_folders_links_and_modes(store: ObjectStore, root: Path) -> None:
@@ -85,7 +88,7 @@ def test_what_is_damaged_leaves_nothing_behind(store: ObjectStore, root: Path) -
 
 
 def test_what_a_kill_left_is_cleared_away(store: ObjectStore, root: Path) -> None:
-    left = ".gitml-" + digest_bytes(b"out").hex[:16]
+    left = ".gitml-new-" + digest_bytes(b"out").hex[:16]
     (root / left / "half").mkdir(parents=True)
     put(store, stored(store, b"text"), root, "out")
     assert os.listdir(root) == ["out"]
