@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gitml.cli.terminal import error_lines
-from gitml.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, GitmlError, system_error_text
+from gitml.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, GitmlError, system_error_hint, system_error_text
 from gitml.version import __version__
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ COMMANDS = {
     "du": "show what fills the cache",
     "accept": "let outputs stand for a new key",
     "verify": "prove the cache whole",
+    "config": "show or set where the cache lies and how files are linked to it",
     "completion": "print the shell's completion script",
 }
 """Every command with its line of help, so that `gitml --help` loads none of them."""
@@ -115,7 +116,7 @@ def run(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
     except OSError as error:
-        _print_error(error_lines(system_error_text(error), None))
+        _print_error(error_lines(system_error_text(error), system_error_hint(error)))
         _drop_what_cannot_be_printed()
         return EXIT_FAILED
     return result if isinstance(result, int) else 0

@@ -81,6 +81,12 @@ def locate(text: str, path: Path, *, value: bool = False, within: str | None = N
     return position_of(text, 0)
 
 
+def span_of(text: str, path: Path) -> tuple[int, int, int] | None:
+    """Give the offsets of a key, of its value and of the value's end, in TOML source that the reader accepted."""
+    span = _spans(text).get(path)
+    return None if span is None else (span.key, span.start, span.end)
+
+
 def _spans(text: str) -> dict[Path, _Span]:
     """Map every path of the text to its first appearance."""
     scanner = _Scanner(text)

@@ -29,6 +29,7 @@ from gitml.manifest.codec import CODEC, from_json, to_json
 from gitml.manifest.load import load
 from gitml.model.path import parents
 from gitml.model.pipeline import Pipeline
+from gitml.project.config import read_config
 from gitml.project.declaration import read_declaration
 from gitml.project.place import Place
 from gitml.project.quick import stamp_of
@@ -104,7 +105,7 @@ class Project(NamedTuple):
                 self.root, self.machine, store=self.store, cache=self.cache, git=WorktreeGit(first.held, self.root)
             ),
             paths=Claims(os.path.join(self.shared, "claims")),
-            keys=Claims(os.path.join(self.shared, "cache", "claims")),
+            keys=Claims(os.path.join(self.store.objects.root, "claims")),
             look=pictures.__next__,
         )
 
@@ -165,10 +166,16 @@ class Project(NamedTuple):
 
 
 def open_project(place: Place, environ: Mapping[str, str]) -> Project:
-    """Wire a project. Nothing is read or written before it is needed."""
+    """Wire a project. But for the configuration, nothing is read or written before it is needed.
+
+    Raises:
+        UsageError: The configuration is not valid, or its cache is not there.
+    """
+    config = read_config(place, environ)
     database = StateDatabase(place.database)
     clock = FileClock(os.path.join(place.machine, "tmp"))
-    store = Store.at(os.path.join(place.shared, "cache"))
+    user = place.repository.common_dir if config.is_shared else None
+    store = Store.at(config.cache, user=user)._replace(links=config.links)
     return Project(
         place=place,
         environ=environ,
