@@ -62,7 +62,7 @@ class Accepter(Actor):
             self._hold(self._world.keys, judgement.observation.key, step, held)
             with self._world.store.lease.writing():
                 run = self._record_of(judgement, why)
-                changed = self._changed_meanwhile(judgement)
+                changed = self._recorder().changed_meanwhile(judgement)
                 if changed:
                     hint = "wait for its writer and try again"
                     raise GitmlError(f"{', '.join(changed)} changed meanwhile", hint=hint)

@@ -11,33 +11,28 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gitml.engine.card import Environment
+from gitml.engine.conclude import Ended, Recorder
 from gitml.engine.decide import OutputState
 from gitml.engine.execute import Execution, Running, Surroundings, environment, execute, params_document
 from gitml.engine.judge import Judge, Judgement
 from gitml.engine.logs import LogFiles
-from gitml.engine.metrics import metrics_of
-from gitml.engine.outcome import Busy, Executed, Failed, Kept, Outcome, Restored, Verified
+from gitml.engine.outcome import Busy, Failed, Kept, Outcome, Restored
 from gitml.engine.recovery import kept_elsewhere, left_behind, new_run_id, settle_inflight
 from gitml.engine.redact import without_secrets
 from gitml.engine.resources import Grant
 from gitml.engine.snapshots import Snapshots
-from gitml.engine.subpaths import declared_by_readers, inside_outputs
+from gitml.engine.subpaths import declared_by_readers
 from gitml.engine.workspace import Inflight
 from gitml.engine.world import World
-from gitml.errors import GitmlError
 from gitml.manifest.lockfile import FOLDER
 from gitml.model.decision import Execute, Keep, Reason, Restore
 from gitml.model.digest import Digest
-from gitml.model.lock import LockEntry
 from gitml.model.run import Run
 from gitml.model.step import Step
-from gitml.model.tree import Entry, Kind
+from gitml.model.tree import Entry
 from gitml.model.value import to_json
 from gitml.store.atomic import write_atomically
 from gitml.store.claims import Claim, Claims
-
-_TAIL_LINES = 20
-_TAIL_BYTES = 16 << 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -151,7 +146,7 @@ class Actor:
         with self._undone_on_error(inflight):
             workspace.restore(wanted)
             if run.key == judgement.observation.key:  # else the step is frozen, and its lock stays as it is
-                self._write_lock(judgement, run)
+                self._recorder().write_lock(judgement, run)
         return Restored(run=run, reasons=decision.reasons, rescued=tuple(workspace.commit(inflight)))
 
     def _execute(self, wanted: Act, reasons: tuple[Reason, ...], claims: Sequence[Claim]) -> Outcome:
@@ -179,7 +174,8 @@ class Actor:
                 with self._world.store.lease.writing():
                     kept = self._keep_log(step, log.path)
                     run = replace(run, gpus=wanted.grant.gpus if wanted.grant else (), log=kept)
-                    return self._conclude(_Ended(wanted, reasons, inflight, ended, run, log.path))
+                    end = Ended(judgement, wanted.verify, reasons, inflight, ended, run, log.path)
+                    return self._recorder().conclude(end)
 
     def _snapshot(self, judgement: Judgement) -> tuple[str, str | None]:
         """Name the commit that the step runs from; a new look at the worktree starts with a new snapshot."""
@@ -190,99 +186,8 @@ class Actor:
             snapshots = self._snapshots
         return snapshots.take(judgement.observation.witness, judgement.observation.discovery.found)
 
-    def _conclude(self, end: _Ended) -> Outcome:
-        """Take the outputs over, or undo, after the commands have ended."""
-        step = end.wanted.judgement.observation.step
-        if end.execution.code != 0 or end.execution.timed_out:
-            why = _how_it_ended(step, end.execution, stopped=self._running.stopping.is_set())
-            return self._fail(end, replace(end.run, exit_code=end.execution.code or 124), why)
-        outputs: dict[str, Entry] = {}
-        for output in step.outputs:
-            try:
-                entry = self._world.workspace.ingest(output)
-            except GitmlError as error:
-                return self._fail(end, replace(end.run, exit_code=1), error.message, hint=error.hint)
-            if entry is None:
-                return self._fail(end, replace(end.run, exit_code=1), f"output {output.path} was not written")
-            outputs[output.path] = entry
-        metrics, unread = metrics_of(self._world.root, step)
-        run = replace(end.run, outputs=outputs, metrics=metrics)
-        tainted = self._changed_meanwhile(end.wanted.judgement)
-        if tainted:
-            return self._taint(end, replace(run, tainted=tuple(tainted)))
-        if end.wanted.verify:
-            return self._verified(end, run)
-        self._keep_input_trees(end.wanted.judgement)
-        self._world.store.runs.add(run)
-        self._write_lock(end.wanted.judgement, run)
-        rescued = tuple(self._world.workspace.commit(end.inflight))
-        return Executed(run=run, reasons=end.reasons, rescued=rescued, unread=unread)
-
-    def _fail(self, end: _Ended, run: Run, why: str, *, hint: str | None = None) -> Failed:
-        self._world.store.runs.add(run)
-        partial = self._world.workspace.roll_back(end.inflight)
-        detail = (hint,) if hint else ()
-        return Failed(why=why, reasons=end.reasons, detail=detail, partial=partial, tail=self._tail(end), run=run)
-
-    def _taint(self, end: _Ended, run: Run) -> Failed:
-        self._world.store.runs.add(run)
-        partial = self._world.workspace.roll_back(end.inflight)
-        names = ", ".join(run.tainted)
-        detail = (
-            f"the result is kept as run {run.id}; if the change does not matter: gitml accept {run.id} --reason …",
-        )
-        return Failed(why=f"{names} changed while it ran", reasons=end.reasons, detail=detail, partial=partial, run=run)
-
-    def _verified(self, end: _Ended, run: Run) -> Verified:
-        lock = end.wanted.judgement.lock
-        recorded = lock.outputs if lock is not None else {}
-        differing = tuple(path for path, entry in run.outputs.items() if recorded.get(path) != entry)
-        if differing:  # kept for a look at it, but not what the key stands for
-            run = replace(run, tainted=tuple(f"{path} differs from the record" for path in differing))
-        self._world.store.runs.add(run)
-        self._world.workspace.roll_back(end.inflight)
-        return Verified(run=run, differing=differing)
-
-    def _changed_meanwhile(self, judgement: Judgement) -> list[str]:
-        """Name inputs and code that are not what they were when the key was taken: by digest, size and times.
-
-        A file that was changed and changed back has its old digest and a new ctime: what the step read is not known.
-        A folder's times also change when something is written beside the inputs in it; so where only folders differ,
-        the step is observed again, and what counts is whether its recipe still says the same.
-        """
-        step = judgement.observation.step
-        outputs = [output.path for output in step.outputs]
-        view = self._judge.look.view
-        changed = [p for p in view.changed(judgement.observation.witness) if not _is_inside(p, outputs)]
-        files = [path for path in changed if not view.is_folder(path)]
-        if files or not changed:
-            return files
-        now = self._world.look().observer.observe(step, produced={}, unsettled={}).recipe.parts
-        before = judgement.observation.recipe.parts
-        differing = (part for part in sorted(before.keys() | now.keys()) if before.get(part) != now.get(part))
-        return [part.partition(":")[2] for part in differing]
-
-    def _keep_input_trees(self, judgement: Judgement) -> None:
-        """Store the trees of folder inputs again where a collector took them while nothing named them yet."""
-        for name, part in judgement.observation.recipe.parts.items():
-            is_folder = isinstance(part, dict) and part.get("mode") == Kind.DIRECTORY.value
-            if is_folder and not self._world.store.objects.has(Digest.parse(part["digest"])):  # type: ignore[index]
-                self._judge.look.view.seen(name.removeprefix("input:"), {})
-
-    def _write_lock(self, judgement: Judgement, run: Run) -> None:
-        step = judgement.observation.step
-        subpaths, globs = inside_outputs(step, self._readers.get(step.id, frozenset()), self._judge.look.view)
-        lock = LockEntry(
-            key=judgement.observation.key,
-            recipe=judgement.observation.recipe,
-            outputs=run.outputs,
-            subpaths=subpaths,
-            globs=globs,
-            metrics=run.metrics,
-            accepted=run.accepted,
-        )
-        if lock != judgement.lock or judgement.renamed_from is not None or judgement.conflicted:
-            self._world.locks.write(step, lock)
+    def _recorder(self) -> Recorder:
+        return Recorder(self._world, self._judge, self._readers, self._running.stopping)
 
     def _card(self, judgement: Judgement, run_id: str, ended: Execution, snapshot: str, branch: str | None) -> Run:
         step = judgement.observation.step
@@ -365,13 +270,6 @@ class Actor:
         with open(path, "rb") as file:
             return self._world.store.objects.add_bytes(without_secrets(file.read(), step, self._world.environ))
 
-    def _tail(self, end: _Ended) -> tuple[str, ...]:
-        """Give the last lines of a failed step's log, without secrets."""
-        with open(end.log_path, "rb") as file:
-            file.seek(max(0, os.path.getsize(end.log_path) - _TAIL_BYTES))
-            data = without_secrets(file.read(), end.wanted.judgement.observation.step, self._world.environ)
-        return tuple(data.decode("utf-8", "replace").splitlines()[-_TAIL_LINES:])
-
     @contextlib.contextmanager
     def _params_file(self, step: Step, run_id: str) -> Iterator[str]:
         """Write the declared parameters; all steps that declare none share one empty table."""
@@ -390,18 +288,6 @@ class Actor:
         self._world.workspace.discard([output.path for output in step.outputs if not output.resume])
 
 
-@dataclass(frozen=True, slots=True)
-class _Ended:
-    """An execution whose commands have ended, on the way to its record."""
-
-    wanted: Act
-    reasons: tuple[Reason, ...]
-    inflight: Inflight
-    execution: Execution
-    run: Run
-    log_path: str
-
-
 def _not_comparable(judgement: Judgement) -> Failed | None:
     """Refuse to compare with outputs that were made from something else: they would differ, and rightly so."""
     lock, step = judgement.lock, judgement.observation.step
@@ -416,21 +302,8 @@ def _missing(judgement: Judgement, reasons: tuple[Reason, ...]) -> Failed:
     return Failed(why=f"input {names} is missing", reasons=reasons)
 
 
-def _how_it_ended(step: Step, ended: Execution, *, stopped: bool) -> str:
-    if stopped:
-        return "interrupted"
-    if ended.timed_out:
-        return f"timed out after {step.timeout:g} s"
-    tries = f" after {ended.attempts} attempts" if ended.attempts > 1 else ""
-    return f"exit {ended.code}{tries}"
-
-
 def _describe(holder: Mapping[str, object] | None, here: str) -> str:
     if not holder:
         return "another process"
     where = "" if holder.get("host") == here else f" on {holder.get('host')}"
     return f"process {holder.get('pid')}{where} (step {holder.get('step')})"
-
-
-def _is_inside(path: str, outputs: Sequence[str]) -> bool:
-    return any(path == output or path.startswith(output + "/") for output in outputs)
