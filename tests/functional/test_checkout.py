@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.functional.command import Called, Project, finish, listing, new_project
+from tests.functional.killing import FaultServer
 
 MANIFEST = """
 [step.make]
@@ -290,3 +293,60 @@ def test_relink_without_another_kind_changes_no_content(project: Project) -> Non
     assert called["long.bin"]["relinked"] == 1
     assert everything(project) == before
     assert project.gitml("status", "--check").code == 0
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultServer]:
+    with FaultServer(tmp_path_factory.mktemp("faults")) as running:
+        yield running
+
+
+def disturb(project: Project) -> None:
+    """Delete, edit, add, and let files and folders take each other's places."""
+    project.write("data/1/1.txt", "mine 1\n")
+    project.write("data/extra/deep.txt", "mine 2\n")
+    (project.path / "data/0/0.txt").unlink()
+    project.write("data/0/0.txt/inside", "mine 3\n")
+    (project.path / "data/1/3.txt").unlink()
+    (project.path / "data/1/5.txt").write_text("0\n")
+    shutil.rmtree(project.path / "out/sub")
+    project.write("out/sub", "mine 4\n")
+    project.write("raw.csv", "mine 5\n")
+    (project.path / "model.bin").unlink()
+
+
+def contents(folder: Path) -> set[bytes]:
+    return {data for mode, data in listing(folder).values() if mode & 0o170000 == 0o100000}
+
+
+@pytest.mark.parametrize("fault", ["kill", "EIO", "ENOSPC"])
+def test_a_fault_at_any_change_loses_nothing_and_the_next_call_works(
+    fault: str, project: Project, tmp_path: Path, server: FaultServer
+) -> None:
+    wanted = everything(project)
+    disturb(project)
+    old = listing(project.path, without=(".git",))
+    mine = {f"mine {number}\n".encode() for number in range(1, 6)}
+    copy = tmp_path / "copy"
+    calm = server.run(copied(project, copy), "checkout", "--force", environ=project.environ)
+    assert calm.code == 0 and calm.changes > 30, calm.shown
+    assert listing(copy, without=(".git",)) == wanted
+    stride = 1 if os.environ.get("GITML_FULL") == "1" else {"kill": 3}.get(fault, 7)
+    for at in range(1, calm.changes + 1, stride):
+        struck = server.run(copied(project, copy), "checkout", "--force", environ=project.environ, fault=fault, at=at)
+        assert "Traceback" not in struck.shown, struck.shown
+        rescued = copy / ".git/gitml/rescued"
+        assert mine <= contents(copy) | (contents(rescued) if rescued.exists() else set()), at
+        for path, found in listing(copy, without=(".git",)).items():
+            if ".gitml-" not in path:
+                assert found in (old.get(path), wanted.get(path)), (at, path)
+        after = server.run(copy, "checkout", "--force", environ=project.environ)
+        assert after.code == 0, (at, struck.shown, after.shown)
+        assert listing(copy, without=(".git",)) == wanted, at
+        assert mine <= contents(rescued), at
+
+
+def copied(project: Project, target: Path) -> Path:
+    shutil.rmtree(target, ignore_errors=True)
+    subprocess.run(["cp", "-a", str(project.path), str(target)], check=True)
+    return target
