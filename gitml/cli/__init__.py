@@ -10,7 +10,10 @@ import sys
 # turns it on again where it starts to work.
 gc.disable()
 
-from gitml.cli.main import run  # noqa: E402
+try:
+    from gitml.cli.main import run
+except KeyboardInterrupt:  # half of a short call is imports: Ctrl-C there is no more a bug than Ctrl-C later
+    sys.exit(130)
 
 
 def main() -> None:
