@@ -40,11 +40,9 @@ class Storing(Digesting):
 
     def large(self, descriptor: int, spot: Spot) -> Taken:
         """Store a file by its name."""
-        found = adopt(self._store.objects, os.path.join(self._root, spot.path), self._store.links)
-        signature = found.signature
-        return Taken(
-            SIGNATURE.pack(*signature), kind_byte(signature.mode), signature.size, found.xxh3, found.digest.raw
-        )
+        found, stands = adopt(self._store.objects, os.path.join(self._root, spot.path), self._store.links)
+        content = found.signature
+        return Taken(SIGNATURE.pack(*stands), kind_byte(content.mode), content.size, found.xxh3, found.digest.raw)
 
     def link_text(self, spot: Spot, text: bytes) -> bytes:
         """Store a link's text; one that leads outside the project could never be restored safely, and is refused."""

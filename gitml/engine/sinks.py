@@ -218,8 +218,9 @@ class StoringSink:
         if known is not None and self._objects.has(known, signature.size):
             return Entry(kind, known, signature.size)
         began = self._cache.begin(signature)
-        found = adopt(self._objects, os.path.join(self._root, path), self._store.links)
-        self._cache.remember(path, found, began)
+        found, stands = adopt(self._objects, os.path.join(self._root, path), self._store.links)
+        if stands == found.signature:  # else it is a symlink now
+            self._cache.remember(path, found, began)
         return Entry(kind, found.digest, found.signature.size)
 
     def symlink(self, path: str, status: os.stat_result, text: bytes) -> Digest:

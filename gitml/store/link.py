@@ -21,7 +21,8 @@ import re
 import stat
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from functools import partial
+from typing import Literal, NamedTuple
 
 from gitml.hashing.file import (
     ChangedWhileReadError,
@@ -38,7 +39,7 @@ from gitml.store.sharing import make_folder, share_file
 LinkType = Literal["reflink", "hardlink", "symlink", "copy"]
 LINK_TYPES: tuple[LinkType, ...] = ("reflink", "hardlink", "symlink", "copy")
 SHARED_FROM = 1 << 20
-"""Smaller files are copied rather than cloned: a copy costs less than the extra extent."""
+"""Smaller files are copied, by all that puts files into the store or back: that costs less than another extent."""
 
 _FICLONE = 0x40049409
 _CANNOT = frozenset(
@@ -61,11 +62,20 @@ _EXECUTABLE = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
 _serial = itertools.count()
 
 
-def adopt(objects: ObjectStore, path: str, links: Sequence[str]) -> FileDigest:
+class Adopted(NamedTuple):
+    """A file that was stored. `found`: its content, whose size and mode a symlink in its place does not have.
+
+    `stands`: the stat of what stands there now: the same file, for a hard link now read-only; for a symlink, the link.
+    """
+
+    found: FileDigest
+    stands: StatSignature
+
+
+def adopt(objects: ObjectStore, path: str, links: Sequence[str]) -> Adopted:
     """Store the regular file at `path` (a full path) by the first kind in `links` that works, else by copying it.
 
-    Gives its digest and the stat of what stands at `path` afterwards: the same file, for a hard link now read-only; for
-    a symlink, the link. The bytes there are the same before and after, at every instant.
+    The bytes there are the same before and after, at every instant.
 
     Raises:
         NotRegularError: It is no regular file.
@@ -75,14 +85,14 @@ def adopt(objects: ObjectStore, path: str, links: Sequence[str]) -> FileDigest:
     status = os.lstat(path)
     if not stat.S_ISREG(status.st_mode):
         raise NotRegularError(path)
-    for kind in links:
+    for kind in links if status.st_size >= SHARED_FROM else ():
         way = _WAYS.get(kind)
         found = way(objects, path, status) if way is not None else None
         if found is not None:
             return found
         if kind == "copy":
             break
-    return objects.add_file(path)
+    return _left_alone(objects.add_file(path))
 
 
 def linked_object(root: str, text: bytes) -> Digest | None:
@@ -114,10 +124,12 @@ def hard_link(source: str, parent: int, name: str) -> bool:
     return _tolerated(lambda: os.link(source, name, dst_dir_fd=parent, follow_symlinks=False))
 
 
-def _adopt_clone(objects: ObjectStore, path: str, status: os.stat_result) -> FileDigest | None:
+def _left_alone(found: FileDigest) -> Adopted:
+    return Adopted(found, found.signature)
+
+
+def _adopt_clone(objects: ObjectStore, path: str, status: os.stat_result) -> Adopted | None:
     """Clone first and hash the clone, which nobody else can write to."""
-    if status.st_size < SHARED_FROM:
-        return None
     temporary = _temporary(objects)
     try:
         signature = _cloned(path, temporary, objects.root)
@@ -127,7 +139,7 @@ def _adopt_clone(objects: ObjectStore, path: str, status: os.stat_result) -> Fil
         _publish(objects, temporary, found)
     finally:
         _unlink(temporary)
-    return FileDigest(signature, found.xxh3, found.digest)
+    return _left_alone(FileDigest(signature, found.xxh3, found.digest))
 
 
 def _cloned(path: str, temporary: str, root: str) -> StatSignature | None:
@@ -150,13 +162,13 @@ def _cloned(path: str, temporary: str, root: str) -> StatSignature | None:
         os.close(source)
 
 
-def _adopt_name(objects: ObjectStore, path: str, status: os.stat_result) -> FileDigest | None:
+def _adopt_name(objects: ObjectStore, path: str, status: os.stat_result) -> Adopted | None:
     """Hash the file, then give it the object's name as well; a store that has the object keeps its own."""
     if status.st_mode & _EXECUTABLE:
         return None
     found = digest_file(path)
     if objects.has(found.digest, found.signature.size):
-        return found
+        return _left_alone(found)
     temporary = _temporary(objects)
     try:
         if not _tolerated(lambda: os.link(path, temporary, follow_symlinks=False)):
@@ -171,10 +183,10 @@ def _adopt_name(objects: ObjectStore, path: str, status: os.stat_result) -> File
     after = os.lstat(path)
     if not _is_same(found.signature, after):
         raise objects.quarantine(found.digest)
-    return FileDigest(signature_of(after), found.xxh3, found.digest)
+    return _left_alone(FileDigest(signature_of(after), found.xxh3, found.digest))
 
 
-def _adopt_behind_link(objects: ObjectStore, path: str, status: os.stat_result) -> FileDigest | None:
+def _adopt_behind_link(objects: ObjectStore, path: str, status: os.stat_result) -> Adopted | None:
     """Store the bytes, then replace the file by a symlink, whose text is the object's absolute path.
 
     The file is given a second name first and is dropped only when it is seen, behind the link, to be what was stored;
@@ -184,13 +196,12 @@ def _adopt_behind_link(objects: ObjectStore, path: str, status: os.stat_result) 
         return None
     found = objects.add_file(path)
     target = os.path.abspath(objects.path(found.digest))
-    if not os.path.isfile(target):  # it lies in a pack, where no link leads
-        return found
-    folder = os.path.dirname(path)
-    link, kept = (os.path.join(folder, f".gitml-{os.getpid()}-{next(_serial)}") for _ in range(2))
+    kept = _second_name(objects, path) if os.path.isfile(target) else None  # else it lies in a pack
+    if kept is None:
+        return _left_alone(found)
+    link = kept + ".link"
     try:
         os.symlink(target, link)
-        os.link(path, kept, follow_symlinks=False)
         os.rename(link, path)
         if not _is_same(found.signature, os.lstat(kept)):
             raise ChangedWhileReadError(path)
@@ -200,10 +211,22 @@ def _adopt_behind_link(objects: ObjectStore, path: str, status: os.stat_result) 
         with contextlib.suppress(FileNotFoundError):
             os.rename(kept, path)  # does nothing, and leaves both, while they are two names of one file
             _unlink(kept)
-    return FileDigest(signature_of(os.lstat(path)), found.xxh3, found.digest)
+    return Adopted(found, signature_of(os.lstat(path)))
 
 
-_WAYS: Mapping[str, Callable[[ObjectStore, str, os.stat_result], FileDigest | None]] = {
+def _second_name(objects: ObjectStore, path: str) -> str | None:
+    """Give a file a second name, where a collector finds it if it is left, else beside it; None where that cannot be.
+
+    A name beside it is one that is left out of inputs.
+    """
+    temporary = _temporary(objects)
+    for name in (temporary, os.path.join(os.path.dirname(path), f".gitml-{os.path.basename(temporary)}")):
+        if _tolerated(partial(os.link, path, name, follow_symlinks=False)):
+            return name
+    return None
+
+
+_WAYS: Mapping[str, Callable[[ObjectStore, str, os.stat_result], Adopted | None]] = {
     "reflink": _adopt_clone,
     "hardlink": _adopt_name,
     "symlink": _adopt_behind_link,
