@@ -123,10 +123,13 @@ def _copy(source: int, target: int, size: int, arrived: queue.SimpleQueue[int]) 
 def _transfer(source: int, target: int, count: int, at: int) -> int:
     if hasattr(os, "copy_file_range"):
         try:
-            return os.copy_file_range(source, target, count, at, at)
+            copied = os.copy_file_range(source, target, count, at, at)
         except OSError as error:
             if error.errno not in _NOT_IN_KERNEL:
                 raise
+        else:
+            if copied:  # 0 is the end of the file, or a file system that cannot do it and does not say so
+                return copied
     data = os.pread(source, count, at)
     done = 0
     while done < len(data):

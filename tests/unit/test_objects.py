@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gitml.hashing.file import NotRegularError, digest_bytes
+from gitml.hashing.stream import LONG
 from gitml.store.objects import CorruptObjectError, MissingObjectError, ObjectStore
 
 SIZES = [0, 1, 128 << 10, (128 << 10) + 1, (9 << 20) + 3]
@@ -122,3 +123,12 @@ def test_many_threads_may_add_the_same(store: ObjectStore) -> None:
         thread.join()
     assert all(store.read(digest_bytes(b"%d" % n)) == b"%d" % n for n in range(7))
     assert os.listdir(os.path.join(store.root, "tmp")) == []
+
+
+def test_a_file_system_that_copies_nothing_and_does_not_say_so(
+    store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = os.urandom(LONG + 5)
+    (tmp_path / "f").write_bytes(data)
+    monkeypatch.setattr(os, "copy_file_range", lambda *arguments: 0, raising=False)
+    assert store.add_file(str(tmp_path / "f")).digest == digest_bytes(data)
