@@ -21,6 +21,9 @@ from gitml.project.project import Project
 from gitml.project.repro import recover
 from gitml.project.sources import readers, sources_of, update_ignored
 from gitml.project.trees import Trees
+from gitml.store.beneath import parent_of
+from gitml.store.link import linked_object
+from gitml.store.place import place_file
 
 
 class Removed(NamedTuple):
@@ -78,6 +81,8 @@ def _remove(project: Project, world: World, pointer: Pointer, is_saved: bool | N
     if is_saved is not None:
         with _claimed(world, pointer.path):
             rescued = _delete(world, pointer.path, is_saved=is_saved)
+    else:
+        _detach(project, pointer.path)
     sources = sources_of(project)
     with sources.alone():
         sources.remove(pointer.path)
@@ -97,6 +102,22 @@ def _is_saved(project: Project, look: Look, pointer: Pointer) -> bool:
         return True
     changes = Trees(project, look).count(pointer.path, pointer.entry, now)
     return changes is not None and not (changes.added or changes.changed)
+
+
+def _detach(project: Project, path: str) -> None:
+    """Replace links into the cache by copies: once no pointer names their objects, a collector deletes those."""
+    objects = project.store.objects
+    found = [path]
+    for folder, _, names in os.walk(os.path.join(project.root, path)):
+        found += [os.path.relpath(os.path.join(folder, name), project.root) for name in names]
+    for one in found:
+        full = os.path.join(project.root, one)
+        digest = linked_object(objects.root, os.readlink(os.fsencode(full))) if os.path.islink(full) else None
+        if digest is not None:
+            with parent_of(project.root, one) as (parent, name):
+                copy = os.fsencode(f".gitml-{new_run_id()}")
+                place_file(objects, (), digest, parent, copy, executable=False)
+                os.rename(copy, name, src_dir_fd=parent, dst_dir_fd=parent)
 
 
 def _delete(world: World, path: str, *, is_saved: bool) -> tuple[Rescued, ...]:

@@ -40,6 +40,20 @@ def test_rm_leaves_the_data_and_lets_git_see_it(project: Project) -> None:
     assert "?? data/raw/a.csv" in project.repo.git("status", "--short", "-uall")
 
 
+def test_rm_leaves_data_that_needs_no_cache(project: Project) -> None:
+    project.gitml("config", "cache.link", "symlink")
+    big = os.urandom(2 << 20)
+    project.write("data/raw/sub/big", big)
+    project.write("big", big)
+    project.gitml("add", "data/raw", "big")
+    assert (project.path / "big").is_symlink() and (project.path / "data/raw/sub/big").is_symlink()
+    before = listing(project.path / "data").keys()
+    project.gitml("rm", "data/raw", "big")
+    project.gitml("gc", "--grace", "0")
+    assert (project.path / "big").read_bytes() == (project.path / "data/raw/sub/big").read_bytes() == big
+    assert listing(project.path / "data").keys() == before
+
+
 def test_rm_delete_takes_the_data_too_junk_included(project: Project) -> None:
     project.write("data/raw/.DS_Store", "junk")
     called = project.gitml("rm", "--delete", "--json", "data/raw")
