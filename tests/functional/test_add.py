@@ -74,6 +74,20 @@ def test_a_file_is_a_source_too(project: Project) -> None:
     assert stored(project, one["digest"]) == b"1"
 
 
+@pytest.mark.parametrize("kind", ["hardlink", "symlink"])
+def test_the_kind_of_link_changes_nothing_of_what_is_recorded(project: Project, kind: str) -> None:
+    project.write("data/long", b"l" * (2 << 20))
+    project.write("long", b"m" * (2 << 20))
+    pointers = {}
+    for kinds in ("copy", f"{kind},copy"):
+        project.gitml("config", "cache.link", kinds)
+        added(project, "data", "long")
+        pointers[kinds] = pointer(project, "data"), pointer(project, "long")
+        shutil.rmtree(project.cache)
+        shutil.rmtree(project.path / ".gitml/sources")
+    assert len({json.dumps(found) for found in pointers.values()}) == 1
+
+
 def test_a_glob_adds_each_match(project: Project) -> None:
     project.write("data/x.csv", "x")
     project.write("data/y.csv", "y")
