@@ -8,6 +8,7 @@ changed and those above them. What is kept of a file between the parts is packed
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
@@ -224,11 +225,12 @@ class Scanner:
         want.meter.phase("reading", files=total)
         processes = usable_cpus() if total >= _SPREAD_TAKING_FROM else 1
         worker = lambda: _Taking(self._cache, want.intake(), visited)  # noqa: E731 - one for each process
-        for index, frame in spread(items, worker, processes=processes):
-            if index >= 0:
-                number, start, stop = items[index]
-                visited[number].taken[start] = frame
-                want.meter.advance(stop - start, sum(numbers_of(frame[: (stop - start) * SIZE])))
+        with contextlib.closing(spread(items, worker, processes=processes)) as work:
+            for index, frame in work:
+                if index >= 0:
+                    number, start, stop = items[index]
+                    visited[number].taken[start] = frame
+                    want.meter.advance(stop - start, sum(numbers_of(frame[: (stop - start) * SIZE])))
 
     def _finish(self, top: str, visited: Sequence[Found], rows: Mapping[str, FolderRow]) -> Scan:
         """Make the trees from the bottom up, and remember what was learnt."""
@@ -396,10 +398,11 @@ class _Taking:
         known = None if found.known is None else found.before(number)
         if known is not None:
             try:
-                now = pack_stat(os.stat(name, dir_fd=folder, follow_symlinks=False))
+                now = os.stat(name, dir_fd=folder, follow_symlinks=False)
             except FileNotFoundError:
                 raise ChangedWhileReadError(spot.path) from None
-            if now == known.stat and self._intake.has(known):
+            stands_for_object = known.kind == b"f" and stat.S_ISLNK(now.st_mode)  # which may be gone
+            if pack_stat(now) == known.stat and not stands_for_object and self._intake.has(known):
                 return known
         return self._intake.take(spot, known)
 
