@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 
 from gitml.engine.sinks import is_junk
-from gitml.engine.view import Witness
+from gitml.engine.witness import Witness
 from gitml.git.content import conversion_possible, converted, file_modes
 from gitml.git.index import HeldFiles
 from gitml.git.submodule import clean_commit, worktree_paths

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from gitml.engine.decide import Facts, OutputState, decide
 from gitml.engine.observe import Observation
-from gitml.engine.view import Witness, Witnessed
+from gitml.engine.witness import Witness, Witnessed
 from gitml.engine.world import Look, World
 from gitml.manifest.lockfile import lock_path
 from gitml.model.decision import Decision

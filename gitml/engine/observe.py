@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from gitml.engine.discover import Discoverer, Discovery
-from gitml.engine.view import Seen, View, Witness, Witnessed
+from gitml.engine.view import Seen, View
+from gitml.engine.witness import Witness, Witnessed
 from gitml.hashing.file import digest_bytes
 from gitml.hashing.key import key_of
 from gitml.model.digest import Digest

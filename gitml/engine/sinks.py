@@ -9,7 +9,7 @@ from functools import partial
 from typing import Protocol
 
 from gitml.engine.ingest import Storing, refuse_outward
-from gitml.engine.view import Below, Witness
+from gitml.engine.witness import Below, Witness
 from gitml.hashing.file import digest_bytes, signature_of
 from gitml.hashing.folders import FolderCache
 from gitml.hashing.intake import Digesting
@@ -154,7 +154,8 @@ class DigestSink:
         """Take a link into the store for the file that it stands for."""
         found = file_behind(self._cache.folders, path, text)
         if found is not None:
-            self._witness[path] = signature_of(os.lstat(os.path.join(self._cache.folders.root, path)))
+            for one in (path, os.fsdecode(text)):  # the object may go while the link to it stays as it is
+                self._witness[one] = signature_of(os.lstat(os.path.join(self._cache.folders.root, one)))
         return found
 
     def symlink(self, path: str, status: os.stat_result, text: bytes) -> Digest:

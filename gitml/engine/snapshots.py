@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterable
 
-from gitml.engine.view import Stood, Witnessed
+from gitml.engine.witness import Stood, Witnessed
 from gitml.git.head import head
 from gitml.git.index import HeldFiles
 from gitml.git.snapshot import snapshot

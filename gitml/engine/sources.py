@@ -19,7 +19,8 @@ from enum import Enum
 from typing import NamedTuple
 
 from gitml.engine.committed import CommittedFiles
-from gitml.engine.view import View, Witness
+from gitml.engine.view import View
+from gitml.engine.witness import Witness
 from gitml.manifest.pointerfile import (
     FOLDER,
     MAX_BYTES,

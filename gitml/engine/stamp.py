@@ -20,7 +20,7 @@ import sys
 from array import array
 from collections.abc import Mapping, Sequence
 
-from gitml.engine.view import Below, Stood, Witnessed
+from gitml.engine.witness import Below, Stood, Witnessed
 from gitml.hashing.file import digest_bytes
 from gitml.hashing.folders import FolderCache, mark_of
 from gitml.hashing.state import StateDatabase

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gitml.engine.view import View, Witness
+from gitml.engine.view import View
+from gitml.engine.witness import Witness
 from gitml.model.path import is_glob, is_within
 from gitml.model.pipeline import Pipeline
 from gitml.model.step import Step

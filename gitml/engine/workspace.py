@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from gitml.engine.decide import OutputState
 from gitml.engine.sinks import DigestSink, GitForm, StoringSink, is_junk
-from gitml.engine.view import Witness
+from gitml.engine.witness import Witness
 from gitml.errors import DamagedError
 from gitml.hashing.file import digest_bytes
 from gitml.hashing.meter import SILENT, Meter

@@ -10,7 +10,8 @@ from dataclasses import replace
 
 from gitml.engine.links import follow, is_outside, leads_to
 from gitml.engine.sinks import DigestSink, GitForm, is_junk
-from gitml.engine.view import Below, Seen, Witness, Witnessed
+from gitml.engine.view import Seen
+from gitml.engine.witness import Below, Witness, Witnessed
 from gitml.git.index import HeldFiles
 from gitml.git.submodule import files_of
 from gitml.hashing.file import digest_bytes, signature_of

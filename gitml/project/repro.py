@@ -16,7 +16,7 @@ from gitml.engine.recovery import settle_inflight
 from gitml.engine.report import Reporter
 from gitml.engine.resources import Machine, visible_gpus
 from gitml.engine.survey import survey
-from gitml.engine.view import Witness
+from gitml.engine.witness import Witness
 from gitml.engine.world import World
 from gitml.errors import InterruptedRunError
 from gitml.hashing.meter import SILENT, Meter

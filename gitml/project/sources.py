@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from gitml.engine.judge import Judge, Judgement
 from gitml.engine.sources import Known, Sources, SourceState, compare
-from gitml.engine.view import Witness
+from gitml.engine.witness import Witness
 from gitml.git.ignore import update_exclude
 from gitml.model.glob import compile_glob, compile_holder, literal_prefix
 from gitml.model.path import is_glob, is_within, parents

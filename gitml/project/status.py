@@ -11,7 +11,7 @@ from gitml.engine.judge import Judge, Judgement
 from gitml.engine.sources import Known, SourceState
 from gitml.engine.stamp import variable_digests
 from gitml.engine.survey import survey
-from gitml.engine.view import Witness
+from gitml.engine.witness import Witness
 from gitml.git.settings import git_variables
 from gitml.git.submodule import own_paths
 from gitml.model.decision import Decision, Execute, Keep, Reason, Restore, Unknown
