@@ -136,7 +136,7 @@ def _adopt_clone(objects: ObjectStore, path: str, status: os.stat_result) -> Ado
         if signature is None:
             return None
         found = digest_file(temporary)
-        _publish(objects, temporary, found)
+        objects.publish(temporary, found.digest)
     finally:
         _unlink(temporary)
     return _left_alone(FileDigest(signature, found.xxh3, found.digest))
@@ -177,7 +177,7 @@ def _adopt_name(objects: ObjectStore, path: str, status: os.stat_result) -> Adop
             raise ChangedWhileReadError(path)
         if not _tolerated(lambda: os.chmod(temporary, 0o444)):  # somebody else's file
             return None
-        _publish(objects, temporary, found)
+        objects.publish(temporary, found.digest)
     finally:
         _unlink(temporary)
     after = os.lstat(path)
@@ -242,12 +242,6 @@ def _temporary(objects: ObjectStore) -> str:
     folder = os.path.join(objects.root, "tmp")
     make_folder(objects.root, folder)
     return os.path.join(folder, f"{os.getpid()}-link{next(_serial)}-{os.urandom(4).hex()}")
-
-
-def _publish(objects: ObjectStore, temporary: str, found: FileDigest) -> None:
-    """Rename into place, unless the object is there already: other files may share its bytes."""
-    if not objects.has(found.digest, found.signature.size):
-        objects.publish(temporary, found.digest)
 
 
 def _tolerated(act: Callable[[], object]) -> bool:
