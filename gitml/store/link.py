@@ -33,7 +33,7 @@ from gitml.hashing.file import (
     signature_of,
 )
 from gitml.model.digest import Digest
-from gitml.store.objects import ObjectStore
+from gitml.store.objects import CorruptObjectError, MissingObjectError, ObjectStore
 from gitml.store.sharing import make_folder, share_file
 
 LinkType = Literal["reflink", "hardlink", "symlink", "copy"]
@@ -163,19 +163,27 @@ def _cloned(path: str, temporary: str, root: str) -> StatSignature | None:
 
 
 def _adopt_name(objects: ObjectStore, path: str, status: os.stat_result) -> Adopted | None:
-    """Hash the file, then give it the object's name as well; a store that has the object keeps its own."""
+    """Hash the file, then give it the object's name as well, or make it a name of the object that is there already.
+
+    A file that has other names is not taken: whoever uses those expects to write to it.
+    """
     if status.st_mode & _EXECUTABLE:
         return None
     found = digest_file(path)
-    if objects.has(found.digest, found.signature.size):
+    target = objects.path(found.digest)
+    if _is_one(target, status):
         return _left_alone(found)
+    if os.path.isfile(target) and _is_whole(objects, found.digest):
+        return _replaced(objects, path, found, partial(os.link, target, follow_symlinks=False)) or _left_alone(found)
+    if status.st_nlink > 1:
+        return None
     temporary = _temporary(objects)
     try:
-        if not _tolerated(lambda: os.link(path, temporary, follow_symlinks=False)):
+        if not _tolerated(partial(os.link, path, temporary, follow_symlinks=False)):
             return None
         if not _is_same(found.signature, os.lstat(temporary)):
             raise ChangedWhileReadError(path)
-        if not _tolerated(lambda: os.chmod(temporary, 0o444)):  # somebody else's file
+        if not _tolerated(partial(os.chmod, temporary, 0o444)):  # somebody else's file
             return None
         objects.publish(temporary, found.digest)
     finally:
@@ -187,21 +195,29 @@ def _adopt_name(objects: ObjectStore, path: str, status: os.stat_result) -> Adop
 
 
 def _adopt_behind_link(objects: ObjectStore, path: str, status: os.stat_result) -> Adopted | None:
-    """Store the bytes, then replace the file by a symlink, whose text is the object's absolute path.
-
-    The file is given a second name first and is dropped only when it is seen, behind the link, to be what was stored;
-    a writer who came in between gets it back.
-    """
+    """Store the bytes, then replace the file by a symlink, whose text is the object's absolute path."""
     if status.st_mode & _EXECUTABLE:
         return None
     found = objects.add_file(path)
     target = os.path.abspath(objects.path(found.digest))
-    kept = _second_name(objects, path) if os.path.isfile(target) else None  # else it lies in a pack
-    if kept is None:
+    if not os.path.isfile(target):  # it lies in a pack
         return _left_alone(found)
+    return _replaced(objects, path, found, partial(os.symlink, target)) or _left_alone(found)
+
+
+def _replaced(objects: ObjectStore, path: str, found: FileDigest, make: Callable[[str], object]) -> Adopted | None:
+    """Put a link in the place of a file whose bytes are stored and checked; None where there can be none.
+
+    The file is given a second name first and is dropped only when it is seen, behind the link, to be what was stored;
+    a writer who came in between gets it back.
+    """
+    kept = _second_name(objects, path)
+    if kept is None:
+        return None
     link = kept + ".link"
     try:
-        os.symlink(target, link)
+        if not _tolerated(partial(make, link)):
+            return None
         os.rename(link, path)
         if not _is_same(found.signature, os.lstat(kept)):
             raise ChangedWhileReadError(path)
@@ -238,10 +254,26 @@ def _is_same(hashed: StatSignature, now: os.stat_result) -> bool:
     return (hashed.size, hashed.mtime_ns, hashed.inode) == signature_of(now)[:2] + signature_of(now)[3:4]
 
 
+def _is_one(path: str, status: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(os.lstat(path), status)
+    except FileNotFoundError:
+        return False
+
+
 def _temporary(objects: ObjectStore) -> str:
     folder = os.path.join(objects.root, "tmp")
     make_folder(objects.root, folder)
     return os.path.join(folder, f"{os.getpid()}-link{next(_serial)}-{os.urandom(4).hex()}")
+
+
+def _is_whole(objects: ObjectStore, digest: Digest) -> bool:
+    """Read an object that somebody's bytes are to be given up for; one that is damaged is quarantined."""
+    try:
+        objects.verify(digest)
+    except (CorruptObjectError, MissingObjectError):
+        return False
+    return True
 
 
 def _tolerated(act: Callable[[], object]) -> bool:
