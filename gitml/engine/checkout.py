@@ -302,7 +302,16 @@ class Checkout:
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                     raise
                 if not self._how.with_junk:
-                    remove(parent, name) if _is_all_junk(os.path.join(self._root, path)) else None
+                    self._drop_junk(parent, name, path)
+
+    def _drop_junk(self, parent: int, name: str, path: str) -> None:
+        """Delete a folder of which only droppings are left; a Git repository may be all that somebody committed."""
+        full = os.path.join(self._root, path)
+        left = os.listdir(full)
+        if ".git" in left:
+            self._put_aside(parent, name, path, full)
+        elif all(is_junk(one) for one in left):
+            remove(parent, name)
 
     # what is missing, and what would be lost
 
@@ -418,7 +427,3 @@ def _second_name(folder: int, name: bytes, old: str) -> None:
         if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
             raise
         os.rename(name, old, src_dir_fd=folder, dst_dir_fd=folder)
-
-
-def _is_all_junk(full: str) -> bool:
-    return all(is_junk(name) for name in os.listdir(full))

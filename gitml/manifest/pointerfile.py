@@ -82,7 +82,7 @@ def decode_pointer(file: str, data: bytes) -> Pointer:
     if len(data) > MAX_BYTES:
         raise PointerFileError(file, f"more than {MAX_BYTES} bytes are no pointer", _RESTORE)
     if data.startswith(b"<<<<<<<") or b"\n<<<<<<<" in data:
-        hint = "check out the version of the data that you want and call `gitml add`, or resolve it by hand"
+        hint = f"git checkout --ours (or --theirs) {file}, then gitml checkout; or gitml add what stands here now"
         raise ConflictedPointerError(file, "a merge left conflict markers", hint)
     try:
         table = json.loads(data)

@@ -138,6 +138,8 @@ def parse_settings(source: Source, environ: Mapping[str, str]) -> dict[str, Sett
 def check_folder(place: Place | None, setting: Setting) -> None:
     """Refuse a cache folder that is not there, since a share may just not be mounted, or that Git would clean away.
 
+    A Git directory is refused too: `objects` there are Git's.
+
     Raises:
         UsageError: It is one of these.
     """
@@ -155,6 +157,11 @@ def check_folder(place: Place | None, setting: Setting) -> None:
         setting.refuse(
             f"cache.dir {folder} lies in the worktree, where `git clean` would delete it",
             hint="name a folder outside of it",
+        )
+    if real == "/" or all(os.path.exists(os.path.join(real, name)) for name in ("HEAD", "objects", "refs")):
+        setting.refuse(
+            f"cache.dir {folder} is no place for a cache: other things lie there under the names that it uses",
+            hint="name a folder of its own, below it or elsewhere",
         )
 
 
