@@ -25,3 +25,18 @@ Stood = StatSignature | Below | None
 Witness = MutableMapping[str, Stood]
 """By path, how a file or folder stood when it was looked at; None: nothing was there."""
 Witnessed = Mapping[str, Stood]
+
+
+def note(witness: Witness, path: str, stood: Stood) -> None:
+    """Say how a path stood; what is said already of a folder with all below it says more than its own stat, and stays.
+
+    A glob over a folder that is an input looks at the folder again: its stat alone would not tell of an edit in it.
+    """
+    if isinstance(stood, Below) or not isinstance(witness.get(path), Below):
+        witness[path] = stood
+
+
+def note_all(witness: Witness, seen: Witnessed) -> None:
+    """Say all that another look said."""
+    for path, stood in seen.items():
+        note(witness, path, stood)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from gitml.engine.links import follow, is_outside, leads_to
 from gitml.engine.sinks import DigestSink, GitForm, is_junk
 from gitml.engine.view import Seen
-from gitml.engine.witness import Below, Witness, Witnessed
+from gitml.engine.witness import Below, Witness, Witnessed, note
 from gitml.git.index import HeldFiles
 from gitml.git.submodule import files_of
 from gitml.hashing.file import digest_bytes, signature_of
@@ -180,10 +180,11 @@ class WorktreeView:
         if submodule is not None and submodule not in witness:
             self._git.commit_of(submodule, witness)
         try:
-            found = witness[path] = signature_of(os.lstat(os.path.join(self.root, path)))
+            found = signature_of(os.lstat(os.path.join(self.root, path)))
         except (FileNotFoundError, NotADirectoryError):
-            witness[path] = None
+            note(witness, path, None)
             return
+        note(witness, path, found)
         if stat.S_ISLNK(found.mode):
             way = follow(self.root, path)
             for step in (*way.links, *((way.end,) if way.end else ())):
@@ -231,11 +232,11 @@ class WorktreeView:
     def _members(self, folder: str, witness: Witness) -> list[tuple[str, os.stat_result]]:
         full = os.path.join(self.root, folder)
         try:
-            witness[folder] = signature_of(os.lstat(full))
+            note(witness, folder, signature_of(os.lstat(full)))
             with os.scandir(full) as members:
                 found = [(m.name if folder == "." else f"{folder}/{m.name}", m) for m in members]
         except (FileNotFoundError, NotADirectoryError):
-            witness[folder] = None
+            note(witness, folder, None)
             return []
         own = (".git", ".gitml")
         return [(p, m.stat(follow_symlinks=False)) for p, m in found if not is_junk(p) and m.name not in own]

@@ -11,7 +11,7 @@ from gitml.engine.judge import Judge, Judgement
 from gitml.engine.sources import Known, SourceState
 from gitml.engine.stamp import variable_digests
 from gitml.engine.survey import survey
-from gitml.engine.witness import Witness
+from gitml.engine.witness import Witness, note_all
 from gitml.git.settings import git_variables
 from gitml.git.submodule import own_paths
 from gitml.model.decision import Decision, Execute, Keep, Reason, Restore, Unknown
@@ -84,7 +84,7 @@ def _looked_at(project: Project, judge: Judge, verdict: Verdict) -> Witness:
     pipeline = judge.world.pipeline
     witness: Witness = dict(verdict.witness)
     for step_id, judgement in verdict.found.items():
-        witness.update(judgement.witness)
+        note_all(witness, judgement.witness)
         declared = {code.path for code in pipeline.steps[step_id].code}
         for probed in judgement.observation.discovery.probed:
             if probed not in witness:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -258,3 +259,34 @@ def test_a_project_in_a_folder_has_its_own(tmp_path: Path) -> None:
     assert project.exists("inner/.gitml/sources/raw.json")
     assert project.repo.git("check-ignore", "inner/raw") == "inner/raw"
     assert project.gitml("status").stdout == "no steps are declared\n"
+
+
+@pytest.mark.parametrize("command", ["status", "repro"])
+def test_an_edit_is_seen_where_the_command_has_a_glob_over_the_folder(tmp_path: Path, command: str) -> None:
+    project = new_project(tmp_path, STEP.partition("[step.glob]")[0])
+    project.write("data/raw/a.csv", "1")
+    project.repro()
+    time.sleep(0.1)
+    project.gitml("status", "--check")
+    project.gitml("status", "--check")
+    project.write("data/raw/a.csv", "2")
+    if command == "repro":
+        project.repro()
+        assert project.read("out") == "2"
+    else:
+        assert "stale" in project.gitml("status").stdout
+
+
+@pytest.mark.parametrize("where", ["long", "data/raw/long"])
+def test_a_link_into_the_cache_whose_object_is_gone_is_no_clean_source(project: Project, where: str) -> None:
+    project.gitml("config", "cache.link", "symlink")
+    project.write(where, b"l" * (2 << 20))
+    source = where.removesuffix("/long")
+    project.gitml("add", source)
+    project.gitml("repro")
+    assert sources(project)[source]["state"] == "clean"
+    time.sleep(0.1)
+    assert sources(project)[source]["state"] == "clean"
+    assert (project.path / where).is_symlink()
+    (project.path / where).resolve().unlink()
+    assert sources(project)[source]["state"] == "changed"
