@@ -29,6 +29,7 @@ never leaves; a *signature* is five signed 64-bit numbers: size, mtime_ns, ctime
 from __future__ import annotations
 
 import os
+import stat
 import struct
 from array import array
 from collections.abc import Sequence
@@ -121,6 +122,11 @@ def newest_of(stats: bytes, own: bytes) -> int:
     numbers = numbers_of(stats + own)
     changed, rewritten = max(numbers[1::5]), max(numbers[2::5])
     return max(changed, rewritten)
+
+
+def has_links(stats: bytes) -> bool:
+    """Tell whether there are symlinks among signatures, those that stand for objects of the store included."""
+    return any(map(stat.S_ISLNK, set(numbers_of(stats)[4::5])))
 
 
 def numbers_of(packed: bytes) -> array[int]:

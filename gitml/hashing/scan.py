@@ -33,6 +33,7 @@ from gitml.hashing.folderrow import (
     Member,
     Stored,
     encode_row,
+    has_links,
     newest_of,
     numbers_of,
     pack_stat,
@@ -289,7 +290,7 @@ def _row(found: Found, members: tuple[Member, ...], files: Files, contents: Cont
     if found.clean and found.row is not None:
         flags = found.row.flags & ~(JUNK | LINKS) | found.row.flags >> HERE & (JUNK | LINKS)
     else:
-        flags = found.flags | (LINKS << HERE | LINKS if b"l" in contents.kinds else 0)
+        flags = found.flags | (LINKS << HERE | LINKS if has_links(files.stats) else 0)
     for member in members:
         flags |= member.flags
     return FolderRow(

@@ -21,6 +21,7 @@ from gitml.hashing.folderrow import (
     Member,
     Stored,
     encode_row,
+    has_links,
     newest_of,
     numbers_of,
 )
@@ -65,7 +66,7 @@ def remember_written(
 def _encoded(written: Written, is_junk: Callable[[str], bool], moment: int) -> tuple[str, Stored]:
     names = (*(folder.name for folder in written.folders), *written.names)
     flags = JUNK << HERE | JUNK if any(is_junk(os.fsdecode(name)) for name in names) else 0
-    flags |= LINKS << HERE | LINKS if b"l" in written.contents.kinds else 0
+    flags |= LINKS << HERE | LINKS if has_links(written.stats) else 0
     for folder in written.folders:
         flags |= folder.flags
     row = FolderRow(
