@@ -214,20 +214,29 @@ def _replaced(objects: ObjectStore, path: str, found: FileDigest, make: Callable
     kept = _second_name(objects, path)
     if kept is None:
         return None
-    link = kept + ".link"
+    try:
+        is_placed = _place(path, found, kept + ".link", make)
+    except BaseException:
+        _unlink(kept)
+        raise
+    if is_placed and not _is_same(found.signature, os.lstat(kept)):
+        os.rename(kept, path)
+        raise ChangedWhileReadError(path)
+    os.unlink(kept)
+    return Adopted(found, signature_of(os.lstat(path))) if is_placed else None
+
+
+def _place(path: str, found: FileDigest, link: str, make: Callable[[str], object]) -> bool:
+    """Make a link under another name and rename it over the file; False, or an error: the file stands as it did."""
     try:
         if not _tolerated(partial(make, link)):
-            return None
-        os.rename(link, path)
-        if not _is_same(found.signature, os.lstat(kept)):
+            return False
+        if not _is_same(found.signature, os.lstat(path)):
             raise ChangedWhileReadError(path)
-        os.unlink(kept)
+        os.rename(link, path)
+        return True
     finally:
         _unlink(link)
-        with contextlib.suppress(FileNotFoundError):
-            os.rename(kept, path)  # does nothing, and leaves both, while they are two names of one file
-            _unlink(kept)
-    return Adopted(found, signature_of(os.lstat(path)))
 
 
 def _second_name(objects: ObjectStore, path: str) -> str | None:
