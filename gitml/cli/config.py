@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Mapping
 
 import click
@@ -91,10 +92,20 @@ def _change(place: Place | None, key: Key, text: str | None) -> None:
     value = _checked(key, text)
     if key.name == "cache.dir":
         check_folder(place, Setting(key, value, None))
+    before = _read(place, os.environ).get(key.name)
     set_key(file, key, value, os.environ)
     now = _read(place, os.environ)[key.name]
     if now.source is not None and now.source.file != file:
         click.echo(f"{key.name} is overruled here by {printable(now.source.file)}", err=True)
+    elif key.name == "cache.dir" and before is not None:
+        _tell_what_stays(str(before.value), str(now.value))
+
+
+def _tell_what_stays(old: str, new: str) -> None:
+    """Say that a cache was left behind: nothing is moved unasked, since others may use it."""
+    if os.path.isdir(os.path.join(old, "objects")) and os.path.realpath(old) != os.path.realpath(new):
+        take = f"cp -rn {shlex.quote(old)}/. {shlex.quote(new)}"
+        click.echo(f"what {printable(old)} holds stays there; to take it along: {printable(take)}", err=True)
 
 
 def _checked(key: Key, text: str) -> Value:

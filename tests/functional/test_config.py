@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -146,8 +147,21 @@ def test_a_step_goes_on_from_another_cache_without_its_runs(project: Project, tm
     project.repro()
     share = tmp_path / "share"
     share.mkdir()
-    project.gitml("config", "cache.dir", str(share))
+    called = project.gitml("config", "cache.dir", str(share))
+    assert f"what {project.cache} holds stays there" in called.stderr
     assert project.states() == {"make": "fresh"}
     (project.path / "out").unlink()
     assert project.repro().ran == ["make"]
     assert (share / "objects").is_dir()
+    assert project.gitml("config", "cache.dir", str(share)).stderr == ""
+
+
+def test_a_cache_is_taken_along_as_the_message_says(project: Project, tmp_path: Path) -> None:
+    project.repro()
+    share = tmp_path / "a share"
+    share.mkdir()
+    command = project.gitml("config", "cache.dir", str(share)).stderr.strip().partition("take it along: ")[2]
+    subprocess.run(command, shell=True, check=True)
+    (project.path / "out").unlink()
+    assert project.repro().restored == ["make"]
+    project.gitml("verify")
