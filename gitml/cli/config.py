@@ -92,20 +92,25 @@ def _change(place: Place | None, key: Key, text: str | None) -> None:
     value = _checked(key, text)
     if key.name == "cache.dir":
         check_folder(place, Setting(key, value, None))
-    before = _read(place, os.environ).get(key.name)
+    before = _read(place, os.environ)
     set_key(file, key, value, os.environ)
     now = _read(place, os.environ)[key.name]
     if now.source is not None and now.source.file != file:
         click.echo(f"{key.name} is overruled here by {printable(now.source.file)}", err=True)
-    elif key.name == "cache.dir" and before is not None:
-        _tell_what_stays(str(before.value), str(now.value))
+    elif key.name == "cache.dir" and key.name in before:
+        links = before["cache.link"].value if "cache.link" in before else ()
+        _tell_what_stays(str(before[key.name].value), str(now.value), has_symlinks="symlink" in links)
 
 
-def _tell_what_stays(old: str, new: str) -> None:
+def _tell_what_stays(old: str, new: str, *, has_symlinks: bool) -> None:
     """Say that a cache was left behind: nothing is moved unasked, since others may use it."""
-    if os.path.isdir(os.path.join(old, "objects")) and os.path.realpath(old) != os.path.realpath(new):
-        take = f"cp -rn {shlex.quote(old)}/. {shlex.quote(new)}"
-        click.echo(f"what {printable(old)} holds stays there; to take it along: {printable(take)}", err=True)
+    if not os.path.isdir(os.path.join(old, "objects")) or os.path.realpath(old) == os.path.realpath(new):
+        return
+    take = f"cp -rn {shlex.quote(old)}/. {shlex.quote(new)}"
+    click.echo(f"what {printable(old)} holds stays there; to take it along: {printable(take)}", err=True)
+    if has_symlinks:
+        way = "go back, then: gitml config cache.link copy && gitml checkout --relink"
+        click.echo(f"symlinks in the worktree still lead there; to make files of them, {way}", err=True)
 
 
 def _checked(key: Key, text: str) -> Value:

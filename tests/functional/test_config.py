@@ -165,3 +165,22 @@ def test_a_cache_is_taken_along_as_the_message_says(project: Project, tmp_path: 
     (project.path / "out").unlink()
     assert project.repro().restored == ["make"]
     project.gitml("verify")
+
+
+def test_symlinks_are_made_files_before_the_cache_changes(tmp_path: Path) -> None:
+    project = new_project(tmp_path, "")
+    project.gitml("config", "cache.link", "symlink")
+    project.write("data/big", b"x" * (1 << 20))
+    project.gitml("add", "data")
+    share = tmp_path / "share"
+    share.mkdir()
+    assert "gitml checkout --relink" in project.gitml("config", "cache.dir", str(share)).stderr
+    project.gitml("config", "--unset", "cache.dir")
+    project.gitml("config", "cache.link", "copy")
+    project.gitml("checkout", "--relink")
+    assert not (project.path / "data/big").is_symlink()
+    project.gitml("config", "cache.dir", str(share))
+    assert project.gitml("status", "--check").stdout == "sources: 1 clean\n"
+    project.gitml("add", "data")
+    assert len(list((share / "objects").rglob("*"))) > 0
+    project.gitml("verify")
