@@ -95,7 +95,7 @@ def fast_digest_open(descriptor: int, path: str) -> tuple[StatSignature, bytes]:
     return _read_steadily_open(descriptor, path, _fast)
 
 
-def _read_steadily(path: str, read: Callable[[int, int], _T]) -> tuple[StatSignature, _T]:
+def _read_steadily(path: str, read: Callable[[int, int], _T | None]) -> tuple[StatSignature, _T]:
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         return _read_steadily_open(descriptor, path, read)
@@ -103,27 +103,28 @@ def _read_steadily(path: str, read: Callable[[int, int], _T]) -> tuple[StatSigna
         os.close(descriptor)
 
 
-def _read_steadily_open(descriptor: int, path: str, read: Callable[[int, int], _T]) -> tuple[StatSignature, _T]:
+def _read_steadily_open(descriptor: int, path: str, read: Callable[[int, int], _T | None]) -> tuple[StatSignature, _T]:
     for _ in range(_ATTEMPTS):
         before = os.fstat(descriptor)
         if not stat.S_ISREG(before.st_mode):
             raise NotRegularError(path)
         result = read(descriptor, before.st_size)
         signature = signature_of(os.fstat(descriptor))
-        if signature == signature_of(before):
+        if result is not None and signature == signature_of(before):
             return signature, result
         os.lseek(descriptor, 0, os.SEEK_SET)
     raise ChangedWhileReadError(path)
 
 
-def _both(descriptor: int, size: int) -> tuple[bytes, Digest]:
+def _both(descriptor: int, size: int) -> tuple[bytes, Digest] | None:
+    """Take both hashes; None where other than `size` bytes came, whatever the file's stat says."""
     if size < BUFFER:
         data = os.read(descriptor, size + 1)
         if len(data) == size:
             return xxhash.xxh3_128_digest(data), digest_bytes(data)
         os.lseek(descriptor, 0, os.SEEK_SET)
     found = hash_stream(descriptor, size)
-    return found.xxh3, Digest.from_raw(found.digest)
+    return (found.xxh3, Digest.from_raw(found.digest)) if found.size == size else None
 
 
 def _fast(descriptor: int, size: int) -> bytes:

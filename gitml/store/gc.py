@@ -99,9 +99,11 @@ def dead_shards(root: str, live: Set[bytes]) -> Iterator[DeadShard]:
     if not shards:
         return
     many = len(_names(os.path.join(top, shards[0]))) * len(shards) > _MANY
-    for index, data in spread(shards, lambda: _Lister(top, live), processes=usable_cpus() if many else 1):
-        if data:
-            yield _read_shard(shards[index], data)
+    work = spread(shards, lambda: _Lister(top, live), processes=usable_cpus() if many else 1)
+    with contextlib.closing(work):
+        for index, data in work:
+            if data:
+                yield _read_shard(shards[index], data)
 
 
 class _Lister:

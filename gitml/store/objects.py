@@ -240,7 +240,7 @@ class ObjectStore:
             if before.st_size <= SMALL:
                 found = self._add_small(descriptor, before.st_size)
             else:
-                found = self._add_large(descriptor, before.st_size)
+                found = self._add_large(descriptor, before.st_size, path)
             signature = signature_of(os.fstat(descriptor))
         finally:
             os.close(descriptor)
@@ -367,13 +367,15 @@ class ObjectStore:
             data += part
         return xxhash.xxh3_128_digest(data), self.add_bytes(data)
 
-    def _add_large(self, descriptor: int, size: int) -> tuple[bytes, Digest]:
+    def _add_large(self, descriptor: int, size: int, path: str) -> tuple[bytes, Digest]:
         temporary, target = self._create()
         try:
             try:
                 found = copy_stream(descriptor, target, size, sync=size >= _SYNC_FROM)
             finally:
                 os.close(target)
+            if found.size != size:
+                raise ChangedWhileReadError(path)
             digest = Digest.from_raw(found.digest)
             self.publish(temporary, digest)
         except BaseException:

@@ -43,13 +43,15 @@ def loose_objects(root: str) -> Iterator[Present]:
     if not shards:
         return
     many = len(_names(os.path.join(top, shards[0]))) * len(shards) > _MANY
-    for index, data in spread(shards, lambda: _Lister(top), processes=usable_cpus() if many else 1):
-        number = len(data) // _ROW_LENGTH
-        numbers = array("Q", data[: 16 * number])
-        names = data[16 * number :].decode()
-        for at in range(number):
-            name = shards[index] + names[at * _LENGTH : (at + 1) * _LENGTH]
-            yield Present(bytes.fromhex(name), numbers[at], numbers[number + at])
+    work = spread(shards, lambda: _Lister(top), processes=usable_cpus() if many else 1)
+    with contextlib.closing(work):
+        for index, data in work:
+            number = len(data) // _ROW_LENGTH
+            numbers = array("Q", data[: 16 * number])
+            names = data[16 * number :].decode()
+            for at in range(number):
+                name = shards[index] + names[at * _LENGTH : (at + 1) * _LENGTH]
+                yield Present(bytes.fromhex(name), numbers[at], numbers[number + at])
 
 
 def packed_objects(root: str) -> Iterator[Present]:

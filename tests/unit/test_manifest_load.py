@@ -174,7 +174,9 @@ def test_compiling_twice_gives_the_same():
     assert everything().files == ("gitml.toml", "p.json", "requirements.txt")
 
 
-@pytest.mark.parametrize("spoil", [lambda d: d[:-1], lambda d: [0, *d[1:]], lambda d: [*d[:9], [[1]], d[10]], lambda d: {}])
+@pytest.mark.parametrize(
+    "spoil", [lambda d: d[:-1], lambda d: [0, *d[1:]], lambda d: [*d[:9], [[1]], d[10]], lambda d: {}]
+)
 def test_a_damaged_compiled_form_is_refused(spoil):
     with pytest.raises(ValueError, match="compiled pipeline"):
         codec.from_json(spoil(codec.to_json(everything())))
