@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,6 +41,8 @@ class Request:
 
 
 _NOTHING = Brought()
+_PATIENCE_S = 10.0
+_POLL_S = 0.05
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,10 +124,16 @@ class _Run:
 
     @contextmanager
     def _claimed(self, wanted: Wanted) -> Iterator[None]:
-        """Hold the claim of the target, so that no step that writes it, and no other checkout, is at it."""
-        claim = self._world.paths.attempt(f"{self._world.root}\0{wanted.target.path}")
-        if claim is None:
-            raise GitmlError(f"{wanted.target.path} is being worked on by another process", hint="wait for it to end")
+        """Hold the claim of the target, so that no step that writes it, and no other checkout, is at it.
+
+        Another checkout is waited for; a step may take for ever.
+        """
+        name, end = f"{self._world.root}\0{wanted.target.path}", time.monotonic() + _PATIENCE_S
+        while (claim := self._world.paths.attempt(name)) is None:
+            if time.monotonic() > end:
+                hint = "wait for it to end"
+                raise GitmlError(f"{wanted.target.path} is being worked on by another process", hint=hint)
+            time.sleep(_POLL_S)
         try:
             yield
         finally:

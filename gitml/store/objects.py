@@ -375,7 +375,7 @@ class ObjectStore:
             finally:
                 os.close(target)
             if found.size != size:
-                raise ChangedWhileReadError(path)
+                raise ChangedWhileReadError(path)  # noqa: TRY301 - it is cleared away below
             digest = Digest.from_raw(found.digest)
             self.publish(temporary, digest)
         except BaseException:

@@ -17,7 +17,7 @@ class MissingObjectError(DamagedError):
 
     def __init__(self, digest: Digest, *, refused: Sequence[PackError] = ()) -> None:
         because = "".join(f"; {error.message}" for error in refused)
-        super().__init__(f"object {digest} is not in the cache{because}", hint="run `gitml repro` to make it again")
+        super().__init__(f"object {digest} is not in the cache{because}", hint="gitml verify names what needs it, and how to get it back")
         self.digest = digest
 
 
@@ -27,7 +27,7 @@ class CorruptObjectError(DamagedError):
     def __init__(self, digest: Digest, quarantined: str) -> None:
         super().__init__(
             f"object {digest} in the cache is damaged; it was moved to {quarantined}",
-            hint="run `gitml repro` to make it again",
+            hint="gitml verify names what needs it, and how to get it back",
         )
         self.digest = digest
         self.quarantined = quarantined
