@@ -375,6 +375,35 @@ def test_a_fault_at_any_change_of_an_add_leaves_the_bytes_at_their_path(
             assert (clean.code, clean.shown) == (0, "sources: 2 clean\n"), told + clean.shown
 
 
+@pytest.mark.parametrize("kind", ["hardlink", "symlink"])
+def test_a_kill_at_any_change_of_a_run_harms_no_object(kind: str, tmp_path: Path, server: FaultServer) -> None:
+    step = '[step.use]\nrun = "cat raw n > out"\ninputs = ["raw", "n"]\noutputs = ["out"]\n'
+    project = new_project(tmp_path, step, n="1")
+    project.gitml("config", "cache.link", kind)
+    project.write("raw", BIG)
+    project.gitml("add", "raw")
+    project.repro()
+    project.write("n", "2")
+    fresh = tmp_path / "fresh"
+    project.path.rename(fresh)
+
+    def again() -> None:
+        shutil.rmtree(project.path, ignore_errors=True)
+        subprocess.run(["cp", "-a", str(fresh), str(project.path)], check=True)  # hard links stay what they are
+
+    again()
+    calm = server.run(project.path, "repro", environ=project.environ)
+    assert calm.code == 0 and calm.changes > 10, calm.shown
+    for at in range(1, calm.changes + 1, 1 if os.environ.get("GITML_FULL") == "1" else 4):
+        again()
+        struck = server.run(project.path, "repro", environ=project.environ, fault="kill", at=at)
+        for args in (["repro"], ["verify"], ["status", "--check"]):
+            after = server.run(project.path, *args, environ=project.environ)
+            assert after.code == 0, f"kill at change {at} of {calm.changes}: {args}\n{struck.shown}{after.shown}"
+        assert (project.path / "out").read_bytes() == BIG + b"2"
+        assert is_shared(kind, project, "out") and is_shared(kind, project, "raw")
+
+
 class _nothing:
     """A context that only makes a folder."""
 
