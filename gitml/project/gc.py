@@ -168,7 +168,7 @@ class _Collector:
         marker = Marker(root, packs=packs)
         files = list(run_files(root))
         with contextlib.ExitStack() as stack:
-            found = [stack.enter_context(RepositoryRoots(git)) for git in repositories(project)]
+            found = [stack.enter_context(RepositoryRoots(git, root)) for git in repositories(project)]
             keep = self._kept(files, found, marker)
             snapshots = [(one.git, self._dead_snapshots(one, keep)) for one in found]
         names = {file.path for file in keep}

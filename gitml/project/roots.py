@@ -36,6 +36,7 @@ from gitml.git.roots import (
 )
 from gitml.git.snapshot import REFS as SNAPSHOTS
 from gitml.model.mention import Mentions, mentioned
+from gitml.project.linkroots import links_in_worktree
 from gitml.project.project import Project
 from gitml.store.registry import registered
 
@@ -94,11 +95,13 @@ def repositories(project: Project) -> list[Git]:
 class RepositoryRoots:
     """The locks and pointers of one repository; used as a context. Each file is given once.
 
-    `is_busy`: whether `all` has met a claim that was signed by an execution, and not long ago.
+    `cache`: links into it are met as well. `is_busy`: whether `all` has met a claim that was signed by an execution, and
+    not long ago.
     """
 
-    def __init__(self, git: Git) -> None:
+    def __init__(self, git: Git, cache: str | None = None) -> None:
         self.git = git
+        self._cache = cache
         self.is_busy = False
         self._reader = CommittedReader(git)
         self._folders = {""}
@@ -119,6 +122,10 @@ class RepositoryRoots:
         yield from self._in_git(wants_snapshot)
         for worktree in worktrees(self.git):
             yield from self._on_disk(worktree.git)
+            if self._cache is not None:
+                machine = os.path.join(worktree.git.git_dir, "gitml")
+                for link in links_in_worktree(worktree.git.worktree, machine, self._cache):
+                    yield Root(*link)
         claims = os.path.join(self.git.common_dir, "gitml", "claims")
         for root in _journals(claims, "unfinished executions"):
             self.is_busy = self.is_busy or _is_recent(os.path.join(claims, root.path))

@@ -12,12 +12,15 @@ from gitml.store.packfile import PackError
 from gitml.store.sharing import make_folder
 
 
+_HINT = "gitml verify names what needs it, and how to get it back"
+
+
 class MissingObjectError(DamagedError):
     """An object is not in the store; `digest` names it. The message tells of `refused` packs, where it may be."""
 
     def __init__(self, digest: Digest, *, refused: Sequence[PackError] = ()) -> None:
         because = "".join(f"; {error.message}" for error in refused)
-        super().__init__(f"object {digest} is not in the cache{because}", hint="gitml verify names what needs it, and how to get it back")
+        super().__init__(f"object {digest} is not in the cache{because}", hint=_HINT)
         self.digest = digest
 
 
@@ -27,7 +30,7 @@ class CorruptObjectError(DamagedError):
     def __init__(self, digest: Digest, quarantined: str) -> None:
         super().__init__(
             f"object {digest} in the cache is damaged; it was moved to {quarantined}",
-            hint="gitml verify names what needs it, and how to get it back",
+            hint=_HINT,
         )
         self.digest = digest
         self.quarantined = quarantined

@@ -516,3 +516,20 @@ def test_packs_are_removed_when_dead_and_rewritten_when_mostly_dead(project: Pro
     (pack,) = PackSet(str(project.cache)).packs()
     assert pack.count == 1
     assert can_be_restored(project, "kept")
+
+
+def test_what_a_link_in_the_worktree_leads_to_is_kept(tmp_path: Path) -> None:
+    """Under `cache.link = symlink` the cache has the only copy, also when the pointer is gone."""
+    project = new_project(tmp_path, "")
+    project.gitml("config", "cache.link", "symlink,copy")
+    data, other = os.urandom(2 << 20), os.urandom(2 << 20)
+    project.write("deep/data.bin", data)
+    project.write("other.bin", other)
+    project.gitml("add", "deep/data.bin", "other.bin")
+    assert (project.path / "deep/data.bin").is_symlink()
+    for path in (".gitml/sources/deep/data.bin.json", ".gitml/sources/other.bin.json"):
+        (project.path / path).unlink()
+    (project.path / "other.bin").unlink()
+    project.gitml("gc", "--grace", "0")
+    assert (project.path / "deep/data.bin").read_bytes() == data
+    assert len(list((project.cache / "objects").glob("*/*"))) == 1
