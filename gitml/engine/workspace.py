@@ -13,6 +13,7 @@ import errno
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -196,9 +197,26 @@ class Workspace:
             left = os.path.join(self.failed_folder(step), path)
             full = os.path.join(self.root, path)
             if os.path.isdir(left) and not os.path.islink(left):
-                shutil.copytree(left, full, symlinks=True)
+                shutil.copytree(left, full, symlinks=True, copy_function=self._own_copy)
+                for folder, _, names in os.walk(full):
+                    for link in (os.path.join(folder, name) for name in names):
+                        self._own_bytes(link)
             elif os.path.lexists(left):
-                shutil.copy2(left, full, follow_symlinks=False)
+                self._own_copy(left, full)
+                self._own_bytes(full)
+
+    def _own_copy(self, source: str, target: str) -> None:
+        """Copy a file so that it may be written, or a link."""
+        shutil.copy2(source, target, follow_symlinks=False)
+        if not os.path.islink(target):
+            os.chmod(target, os.stat(target).st_mode | stat.S_IWUSR)
+
+    def _own_bytes(self, path: str) -> None:
+        """Put a copy in the place of a link into the store: no step may write through it."""
+        if os.path.islink(path) and self._cache.folders.linked(os.readlink(os.fsencode(path))) is not None:
+            source = os.path.realpath(path)
+            os.unlink(path)
+            self._own_copy(source, path)
 
     def _failed_about(self, step: str) -> dict[str, object]:
         try:

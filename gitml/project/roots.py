@@ -95,8 +95,8 @@ def repositories(project: Project) -> list[Git]:
 class RepositoryRoots:
     """The locks and pointers of one repository; used as a context. Each file is given once.
 
-    `cache`: links into it are met as well. `is_busy`: whether `all` has met a claim that was signed by an execution, and
-    not long ago.
+    `cache`: links into it are met as well. `is_busy`: whether `all` has met a claim that was signed by an execution,
+    and not long ago.
     """
 
     def __init__(self, git: Git, cache: str | None = None) -> None:

@@ -11,7 +11,6 @@ from gitml.model.digest import Digest
 from gitml.store.packfile import PackError
 from gitml.store.sharing import make_folder
 
-
 _HINT = "gitml verify names what needs it, and how to get it back"
 
 
