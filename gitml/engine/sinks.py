@@ -221,6 +221,8 @@ class StoringSink:
         began = self._cache.begin(signature)
         found, stands = adopt(self._objects, os.path.join(self._root, path), self._store.links)
         if stands == found.signature:  # else it is a symlink now
+            if stands.mtime_ns < began:  # the bytes are older; what changed since is its name in the store and its mode
+                began = self._cache.begin(stands)
             self._cache.remember(path, found, began)
         return Entry(kind, found.digest, found.signature.size)
 
