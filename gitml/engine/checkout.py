@@ -243,6 +243,7 @@ class Checkout:
         if free and _exists(folder, name):
             raise GitmlError(f"{path} appeared meanwhile", hint="try again")
         os.rename(new, name, src_dir_fd=folder, dst_dir_fd=folder)
+        remove(folder, new)  # where both are names of one object already, a rename does nothing (rename(2))
 
     def _delete(self, folder: int, path: str, stands: Stands) -> None:
         old = OLD + digest_bytes(stands.name).hex[:16]

@@ -285,6 +285,16 @@ def test_many_files_come_back_from_packs_and_are_known(tmp_path: Path) -> None:
     assert project.gitml("status", "--check").code == 0
 
 
+def test_relink_of_a_hard_link_leaves_no_other_name(project: Project) -> None:
+    project.gitml("config", "cache.link", "hardlink,copy")
+    project.write("long.bin", os.urandom(2 << 20))
+    project.gitml("add", "long.bin")
+    assert os.stat(project.path / "long.bin").st_nlink == 2
+    project.gitml("checkout", "--relink")
+    assert os.stat(project.path / "long.bin").st_nlink == 2
+    assert [name for name in os.listdir(project.path) if name.startswith(".gitml-")] == []
+
+
 def test_relink_without_another_kind_changes_no_content(project: Project) -> None:
     project.write("long.bin", os.urandom(2 << 20))
     project.gitml("add", "long.bin")
