@@ -323,7 +323,7 @@ class Checkout:
             return [(path, entry.digest)]
         found: list[tuple[str, Digest]] = []
         for folder in plan(self._objects, entry.digest):
-            raws = [folder.digests[n * 32 : n * 32 + 32] for n in range(len(folder.names))]
+            raws = [folder.raw(n) for n in range(len(folder.names))]
             held = self._objects.sizes(raws)
             for name, raw, size in zip(folder.names, raws, folder.sizes, strict=True):
                 if held.get(raw) != size:

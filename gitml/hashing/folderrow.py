@@ -145,6 +145,24 @@ class Stored(NamedTuple):
     check: bytes
 
 
+def row_of(flags: int, own: bytes, folders: tuple[Member, ...], files: Files, contents: Contents) -> FolderRow:
+    """Put a folder's row together; its tree and check are still to come. The flags of its folders are added."""
+    for folder in folders:
+        flags |= folder.flags
+    return FolderRow(
+        check=b"",
+        flags=flags,
+        newest_ns=newest_of(files.stats, own),
+        size=sum(numbers_of(contents.sizes)) + sum(folder.size for folder in folders),
+        files=len(files.names) + sum(folder.files for folder in folders),
+        own=own,
+        tree=b"",
+        folders=folders,
+        files_here=len(files.names),
+        listed=files,
+    )
+
+
 def encode_row(row: FolderRow, contents: Contents, *, untrusted: Sequence[int] = (), trust_own: bool = True) -> Stored:
     """Give the stored values of a row with its files; `untrusted` are the numbers of those that were too young."""
     assert row.listed is not None

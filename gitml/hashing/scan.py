@@ -37,6 +37,7 @@ from gitml.hashing.folderrow import (
     newest_of,
     numbers_of,
     pack_stat,
+    row_of,
     tree_of,
 )
 from gitml.hashing.folders import FolderCache
@@ -255,7 +256,7 @@ class Scanner:
                 done[found.path] = row
                 continue
             files, contents, young = self._taken(found)
-            row = _row(found, members, files, contents)
+            row = row_of(_flags(found, files), found.own, members, files, contents)
             row = row._replace(tree=intake.tree(tree_of(row, files, contents)))
             own_is_young = not found.clean and newest_of(b"", row.own) >= found.began
             is_young = is_young or bool(young) or own_is_young
@@ -285,26 +286,11 @@ class Scanner:
         return Files(tuple(found.names), stats), contents, young
 
 
-def _row(found: Found, members: tuple[Member, ...], files: Files, contents: Contents) -> FolderRow:
-    """Put a folder's row together; its tree and check are still to come."""
+def _flags(found: Found, files: Files) -> int:
+    """Tell what is in the folder itself."""
     if found.clean and found.row is not None:
-        flags = found.row.flags & ~(JUNK | LINKS) | found.row.flags >> HERE & (JUNK | LINKS)
-    else:
-        flags = found.flags | (LINKS << HERE | LINKS if has_links(files.stats) else 0)
-    for member in members:
-        flags |= member.flags
-    return FolderRow(
-        check=b"",
-        flags=flags,
-        newest_ns=newest_of(files.stats, found.own),
-        size=sum(numbers_of(contents.sizes)) + sum(member.size for member in members),
-        files=len(files.names) + sum(member.files for member in members),
-        own=found.own,
-        tree=b"",
-        folders=members,
-        files_here=len(files.names),
-        listed=files,
-    )
+        return found.row.flags & ~(JUNK | LINKS) | found.row.flags >> HERE & (JUNK | LINKS)
+    return found.flags | (LINKS << HERE | LINKS if has_links(files.stats) else 0)
 
 
 class Found:

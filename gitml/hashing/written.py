@@ -17,13 +17,13 @@ from gitml.hashing.folderrow import (
     LINKS,
     Contents,
     Files,
-    FolderRow,
     Member,
     Stored,
     encode_row,
     has_links,
     newest_of,
     numbers_of,
+    row_of,
 )
 from gitml.hashing.folders import FolderCache
 
@@ -46,9 +46,7 @@ class Written(NamedTuple):
     tree: bytes
 
 
-def remember_written(
-    cache: FolderCache, written: Iterable[Written], *, is_junk: Callable[[str], bool], forget: Iterable[str] = ()
-) -> None:
+def remember_written(cache: FolderCache, written: Iterable[Written], *, is_junk: Callable[[str], bool]) -> None:
     """Write rows. Where it is about many files, a tick of the file system's clock is waited out first.
 
     Then the stats of just now can be trusted; a few files are read once more sooner than that takes.
@@ -60,27 +58,15 @@ def remember_written(
     else:
         while 0 < cache.clock.now_ns() <= moment:
             pass
-    cache.store((_encoded(one, is_junk, moment) for one in written), forget=forget)
+    cache.store((_encoded(one, is_junk, moment) for one in written), forget=())
 
 
 def _encoded(written: Written, is_junk: Callable[[str], bool], moment: int) -> tuple[str, Stored]:
     names = (*(folder.name for folder in written.folders), *written.names)
     flags = JUNK << HERE | JUNK if any(is_junk(os.fsdecode(name)) for name in names) else 0
     flags |= LINKS << HERE | LINKS if has_links(written.stats) else 0
-    for folder in written.folders:
-        flags |= folder.flags
-    row = FolderRow(
-        check=b"",
-        flags=flags,
-        newest_ns=newest_of(written.stats, written.own),
-        size=sum(numbers_of(written.contents.sizes)) + sum(folder.size for folder in written.folders),
-        files=len(written.names) + sum(folder.files for folder in written.folders),
-        own=written.own,
-        tree=written.tree,
-        folders=written.folders,
-        files_here=len(written.names),
-        listed=Files(written.names, written.stats),
-    )
+    files = Files(written.names, written.stats)
+    row = row_of(flags, written.own, written.folders, files, written.contents)._replace(tree=written.tree)
     numbers = numbers_of(written.stats)
     young = [n for n in range(len(written.names)) if max(numbers[n * 5 + 1], numbers[n * 5 + 2]) > moment]
     trust_own = newest_of(b"", written.own) <= moment

@@ -48,6 +48,10 @@ class Planned(NamedTuple):
         """Bytes of the files right in it."""
         return sum(self.sizes)
 
+    def raw(self, number: int) -> bytes:
+        """Give the raw digest of a file."""
+        return self.digests[number * RAW : (number + 1) * RAW]
+
     def below(self, name: bytes) -> str:
         """Give the path of a member."""
         return os.fsdecode(name) if self.path == "." else f"{self.path}/{os.fsdecode(name)}"
@@ -169,7 +173,7 @@ class _Writing:
         try:
             for n in range(start, stop):
                 if folder.sizes[n] <= SMALL:
-                    wanted.setdefault(folder.digests[n * RAW : (n + 1) * RAW], []).append(n)
+                    wanted.setdefault(folder.raw(n), []).append(n)
                 else:
                     stats[n - start], marks[n - start] = self._large(descriptor, folder, n)
             for raw, data in self._building.objects.fetch_many(wanted):
@@ -200,7 +204,7 @@ class _Writing:
             os.close(target)
 
     def _large(self, descriptor: int, folder: Planned, number: int) -> tuple[bytes, bytes]:
-        name, raw = folder.names[number], folder.digests[number * RAW : (number + 1) * RAW]
+        name, raw = folder.names[number], folder.raw(number)
         is_executable = folder.kinds[number : number + 1] == b"x"
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=descriptor)

@@ -60,3 +60,4 @@ def test_removing_a_folder_does_not_follow_links(tmp_path: Path) -> None:
 def test_removing_what_is_not_there_is_no_error(tmp_path: Path) -> None:
     remove_path(str(tmp_path / "nowhere"))
     remove_path(str(tmp_path / "nowhere" / "deeper"))
+    assert os.listdir(tmp_path) == []
